@@ -1,0 +1,1 @@
+"""Sans-I/O codecs and link state machines: octets in, events out, and back."""
