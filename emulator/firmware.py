@@ -1,0 +1,169 @@
+"""What a make, model and firmware version fixes about a device, compiled from its profile file and shared.
+
+Nothing here changes while a device runs; a device's own state is in :mod:`emulator.device` and its kin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from emulator.cosem.model import ObjectModel
+from protocols.hdlc import Parameters
+
+
+class Trigger(Enum):
+    """What makes a class 7 buffer capture a row."""
+
+    PERIOD = "period"
+    DAY = "day"
+    MONTH = "month"
+    EVENT = "event"
+
+
+@dataclass(frozen=True, slots=True)
+class BufferSpec:
+    """A class 7 buffer as delivered: its object and what it captures.
+
+    ``columns`` are (class, logical name, attribute, data index); ``period`` is in seconds, 0 unless the trigger is a
+    period; ``capacity`` in rows; ``sort_method`` as in the Blue Book (1 FIFO, 2 LIFO).
+    """
+
+    name: str
+    logical_name: bytes
+    trigger: Trigger
+    columns: tuple[tuple[int, bytes, int, int], ...]
+    period: int
+    capacity: int
+    sort_method: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class LogSpec:
+    """An event log: the buffer it fills and the codes it records, by the emulator's name of the event."""
+
+    name: str
+    codes: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class HdlcSettings:
+    """The HDLC side of a port. Times in nanoseconds."""
+
+    limits: Parameters
+    physical_address: int
+    inactivity_timeout: int
+    inter_octet_timeout: int
+    baud: int
+    turnaround: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpticalSettings:
+    """Sign-on of the optical port (IEC 62056-21). ``readout`` lists (data set address, logical name, attribute)."""
+
+    mode: str
+    flag_id: str
+    identification: str
+    baud_code: str
+    mode_e: bool
+    fast_reaction: bool
+    reaction_time: int
+    direct_hdlc: bool
+    readout: tuple[tuple[str, bytes, int], ...]
+    programming: Mapping[str, tuple[bytes, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class ClockSettings:
+    """The device's own clock. ``drift_ppb`` is the range around 0 from which a device draws its drift.
+
+    ``reserve`` is how long the clock runs on without mains, ns.
+    """
+
+    drift_ppb: int
+    time_zone: int
+    dst_begin: bytes
+    dst_end: bytes
+    dst_deviation: int
+    dst_enabled: bool
+    reserve: int
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSettings:
+    """Rules of the image transfer. Sizes in octets, times in nanoseconds.
+
+    An image that this firmware accepts starts with ``header`` (ASCII) and the new version's text, and ends with the
+    SHA-256 of all before it.
+    """
+
+    block_size: int
+    max_size: int
+    header: bytes
+    verification_time: int
+    activation_time: int
+    identifier_prefix: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SupplySettings:
+    """Supply switch or gas valve, and what the load limiter starts with (W, seconds)."""
+
+    control_mode: int
+    limit: int
+    min_over: int
+    min_under: int
+
+
+@dataclass(frozen=True, slots=True)
+class MeteringSettings:
+    """What the metering part counts; ``demand_period`` in seconds, 0 for no maximum demand."""
+
+    tou_registers: int
+    demand_period: int
+    demand_periods: int
+
+
+@dataclass(frozen=True, slots=True)
+class SleepSettings:
+    """How a battery device sleeps; ``wake_up_period`` in nanoseconds."""
+
+    wake_up_period: int
+    battery_life_days: int
+
+
+@dataclass(frozen=True, slots=True)
+class LogicalDevices:
+    """Server SAPs of a hub's logical devices, and the delay of a message over the HAN in nanoseconds."""
+
+    management: int
+    electricity: int
+    gas: int
+    han_delay: int
+
+
+@dataclass(frozen=True, slots=True)
+class FirmwareProfile:
+    """One make, model and firmware version."""
+
+    name: str
+    kind: str
+    make: str
+    model_name: str
+    version: str
+    flag_id: str
+    model: ObjectModel
+    buffers: Mapping[str, BufferSpec]
+    logs: Mapping[str, LogSpec]
+    clock: ClockSettings
+    boot_time: int
+    wan: HdlcSettings | None = None
+    local: HdlcSettings | None = None
+    optical: OpticalSettings | None = None
+    image: ImageSettings | None = None
+    supply: SupplySettings | None = None
+    metering: MeteringSettings | None = None
+    sleep: SleepSettings | None = None
+    logical: LogicalDevices | None = None

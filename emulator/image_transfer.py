@@ -1,0 +1,163 @@
+"""Image transfer (class 18): taking a new firmware in blocks, verifying it, activating it with a reboot.
+
+What the profile accepts as an image is simple and complete: ``header``, the new version's text and a zero octet, any
+content, and at the end the SHA-256 of all before it. Sizes and times come from the profile.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from enum import IntEnum
+
+from emulator.firmware import ImageSettings
+from protocols.dlms.enums import DataAccessResult
+from protocols.dlms.objects import AccessRefused
+
+DIGEST_OCTETS = 32
+
+
+class ImageStatus(IntEnum):
+    """image_transfer_status (Blue Book, class 18)."""
+
+    NOT_INITIATED = 0
+    INITIATED = 1
+    VERIFICATION_INITIATED = 2
+    VERIFICATION_SUCCESSFUL = 3
+    VERIFICATION_FAILED = 4
+    ACTIVATION_INITIATED = 5
+    ACTIVATION_SUCCESSFUL = 6
+    ACTIVATION_FAILED = 7
+
+
+def build_image(settings: ImageSettings, version: str, content: bytes) -> bytes:
+    """An image that a device with these settings verifies and activates as ``version``."""
+    body = settings.header + version.encode("ascii") + b"\0" + content
+    return body + hashlib.sha256(body).digest()
+
+
+class ImageTransfer:
+    """The image transfer of one device.
+
+    ``started`` is called when verification or activation begins, with its duration and what to do at its end, so that
+    the device can put it on its clock; ``activated`` with the new version when an image takes over.
+    """
+
+    __slots__ = ("_activated", "_missing", "_started", "enabled", "identifier", "image", "settings", "size", "status")
+
+    def __init__(
+        self,
+        settings: ImageSettings,
+        started: Callable[[int, Callable[[], None]], None],
+        activated: Callable[[str], None],
+    ) -> None:
+        self.settings = settings
+        self._started = started
+        self._activated = activated
+        self.enabled = True
+        self.status = ImageStatus.NOT_INITIATED
+        self.identifier = b""
+        self.size = 0
+        self.image = bytearray()
+        self._missing: set[int] = set()
+
+    @property
+    def blocks(self) -> int:
+        """How many blocks the image has."""
+        return -(-self.size // self.settings.block_size)
+
+    @property
+    def first_missing(self) -> int:
+        """Number of the first block not yet taken; the count of blocks when none is missing."""
+        return min(self._missing, default=self.blocks)
+
+    @property
+    def transferred(self) -> str:
+        """One character a block, ``1`` for taken."""
+        return "".join("0" if number in self._missing else "1" for number in range(self.blocks))
+
+    @property
+    def to_activate(self) -> list[list[object]]:
+        """image_to_activate_info: size, identification and signature of a verified image."""
+        if self.status < ImageStatus.VERIFICATION_SUCCESSFUL or self.status is ImageStatus.VERIFICATION_FAILED:
+            return []
+        return [[self.size, self.identifier, bytes(self.image[-DIGEST_OCTETS:])]]
+
+    def initiate(self, identifier: bytes, size: int) -> None:
+        """Start over for an image of ``size`` octets; raises AccessRefused when this firmware cannot take it."""
+        if not self.enabled:
+            raise AccessRefused(DataAccessResult.READ_WRITE_DENIED)
+        fits = DIGEST_OCTETS < size <= self.settings.max_size
+        if not fits or not identifier.startswith(self.settings.identifier_prefix):
+            raise AccessRefused(DataAccessResult.OTHER_REASON)
+        self.identifier, self.size = identifier, size
+        self.image = bytearray(size)
+        self._missing = set(range(self.blocks))
+        self.status = ImageStatus.INITIATED
+
+    def transfer(self, number: int, block: bytes) -> None:
+        """Take one block; a block taken twice replaces the first."""
+        if self.status is not ImageStatus.INITIATED:
+            raise AccessRefused(DataAccessResult.TEMPORARY_FAILURE)
+        if number >= self.blocks:
+            raise AccessRefused(DataAccessResult.OTHER_REASON)
+        start = number * self.settings.block_size
+        if len(block) != min(self.settings.block_size, self.size - start):
+            raise AccessRefused(DataAccessResult.TYPE_UNMATCHED)
+        self.image[start : start + len(block)] = block
+        self._missing.discard(number)
+
+    def verify(self) -> None:
+        """Begin or poll verification: temporary-failure while it runs, success or other-reason once it has ended."""
+        match self.status:
+            case ImageStatus.VERIFICATION_SUCCESSFUL:
+                return
+            case ImageStatus.VERIFICATION_FAILED:
+                raise AccessRefused(DataAccessResult.OTHER_REASON)
+            case ImageStatus.INITIATED if not self._missing:
+                self.status = ImageStatus.VERIFICATION_INITIATED
+                self._started(self.settings.verification_time, self._end_verification)
+                raise AccessRefused(DataAccessResult.TEMPORARY_FAILURE)
+            case _:
+                raise AccessRefused(DataAccessResult.TEMPORARY_FAILURE)
+
+    def activate(self) -> None:
+        """Begin activation: temporary-failure while it runs; the device reboots at its end."""
+        match self.status:
+            case ImageStatus.ACTIVATION_SUCCESSFUL:
+                return
+            case ImageStatus.VERIFICATION_SUCCESSFUL:
+                self.status = ImageStatus.ACTIVATION_INITIATED
+                self._started(self.settings.activation_time, self._end_activation)
+                raise AccessRefused(DataAccessResult.TEMPORARY_FAILURE)
+            case ImageStatus.ACTIVATION_INITIATED:
+                raise AccessRefused(DataAccessResult.TEMPORARY_FAILURE)
+            case _:
+                raise AccessRefused(DataAccessResult.OTHER_REASON)
+
+    def _end_verification(self) -> None:
+        if self.status is not ImageStatus.VERIFICATION_INITIATED:
+            return
+        genuine = self._version() is not None
+        self.status = ImageStatus.VERIFICATION_SUCCESSFUL if genuine else ImageStatus.VERIFICATION_FAILED
+
+    def _end_activation(self) -> None:
+        if self.status is not ImageStatus.ACTIVATION_INITIATED:
+            return
+        version = self._version()
+        if version is None:
+            self.status = ImageStatus.ACTIVATION_FAILED
+            return
+        self.status = ImageStatus.ACTIVATION_SUCCESSFUL
+        self._activated(version)
+
+    def _version(self) -> str | None:
+        """Version text of the stored image, None when the image is not one for this firmware."""
+        body, digest = bytes(self.image[:-DIGEST_OCTETS]), bytes(self.image[-DIGEST_OCTETS:])
+        header = self.settings.header
+        if hashlib.sha256(body).digest() != digest or not body.startswith(header):
+            return None
+        text, zero, _content = body[len(header) :].partition(b"\0")
+        if not zero or not text.isascii() or not text.decode("ascii").isprintable():
+            return None
+        return text.decode("ascii")

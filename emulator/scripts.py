@@ -1,0 +1,90 @@
+"""Script tables (class 9): parsed once a table, executed with the device's own rights."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from emulator.cosem.view import InternalView
+from protocols.dlms import axdr
+from protocols.dlms.axdr import Data
+from protocols.dlms.enums import DataAccessResult
+from protocols.dlms.objects import AccessRefused
+from protocols.dlms.types import parse_type
+
+SCRIPTS = "arr st{u16,arr st{enum,u16,oct6,i8,any}}"
+SCRIPT_TABLE_CLASS = 9
+
+_scripts_type = parse_type(SCRIPTS)
+
+
+class ServiceId(IntEnum):
+    """service_id of a script action (Blue Book, class 9)."""
+
+    WRITE = 1
+    EXECUTE = 2
+
+
+class Action(NamedTuple):
+    """One step of a script: what to do to which attribute or method, with encoded Data."""
+
+    service: ServiceId
+    descriptor: bytes
+    parameter: bytes
+
+
+@lru_cache(maxsize=256)
+def parse_scripts(encoded: bytes) -> dict[int, tuple[Action, ...]]:
+    """Actions by script identifier from attribute 2 of class 9; ValueError for a table of another shape."""
+    table = axdr.decode_all(encoded)
+    if not _scripts_type.check(table):
+        raise ValueError("not a script table")
+    return {_number(script): tuple(_action(item) for item in _items(_items(script)[1])) for script in _items(table)}
+
+
+def _items(data: Data) -> tuple[Data, ...]:
+    assert isinstance(data.value, tuple)
+    return data.value
+
+
+def _number(script: Data) -> int:
+    value = _items(script)[0].value
+    assert isinstance(value, int)
+    return value
+
+
+def _action(item: Data) -> Action:
+    service, class_id, logical_name, index, parameter = _items(item)
+    descriptor = _octets(axdr.encode(class_id))[1:] + _octets(logical_name.value) + _octets(axdr.encode(index))[1:]
+    return Action(ServiceId(_integer(service.value)), descriptor, axdr.encode(parameter))
+
+
+def _octets(value: Any) -> bytes:
+    assert isinstance(value, bytes)
+    return value
+
+
+def _integer(value: Any) -> int:
+    assert isinstance(value, int)
+    return value
+
+
+def execute(view: InternalView, table: bytes, selector: int) -> None:
+    """Run script ``selector`` of the table with logical name ``table``.
+
+    AccessRefused(object-undefined) when there is no such table or script; the first action that is refused ends it.
+    """
+    descriptor = SCRIPT_TABLE_CLASS.to_bytes(2, "big") + table + b"\x02"
+    try:
+        actions = parse_scripts(view.read(descriptor))[selector]
+    except (KeyError, ValueError):
+        raise AccessRefused(DataAccessResult.OBJECT_UNDEFINED) from None
+    for action in actions:
+        match action.service:
+            case ServiceId.WRITE:
+                view.write(action.descriptor, action.parameter)
+            case ServiceId.EXECUTE:
+                view.execute(action.descriptor, action.parameter)
+
+

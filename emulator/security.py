@@ -1,0 +1,87 @@
+"""Keys, secrets and invocation counters of one association of one device."""
+
+from __future__ import annotations
+
+import hashlib
+from enum import IntEnum
+
+from emulator.cosem.model import AssociationSpec
+from protocols.dlms.keywrap import unwrap
+from protocols.dlms.security import Counters, Keys, SecurityContext
+
+
+class KeyId(IntEnum):
+    """key_id of key_transfer (Blue Book, class 64)."""
+
+    GLOBAL_UNICAST = 0
+    GLOBAL_BROADCAST = 1
+    AUTHENTICATION = 2
+    MASTER = 3
+
+
+class KeyRing:
+    """Where a device's keys come from: those a rig file gives, else derived from the rig's seed and the device.
+
+    Names are ``ASSOCIATION.encryption``, ``.authentication``, ``.broadcast``, ``.secret`` and ``master`` (the key
+    encryption key, one a device). Derivation is SHA-256, so that a rig with the same seed has the same keys.
+    """
+
+    __slots__ = ("_given", "_root")
+
+    def __init__(self, seed: int, device_id: str, given: dict[str, bytes] | None = None) -> None:
+        self._root = f"{seed}/{device_id}/"
+        self._given = given or {}
+
+    def key(self, name: str, octets: int = 16) -> bytes:
+        """The key or secret of that name, ``octets`` long unless the rig file gives it."""
+        given = self._given.get(name)
+        if given is not None:
+            return given
+        return hashlib.sha256((self._root + name).encode()).digest()[:octets]
+
+
+class SecurityState:
+    """What one association's security setup (class 64) holds in a device; it outlives every association."""
+
+    __slots__ = ("authentication", "broadcast", "client_title", "counters", "encryption", "master", "policy", "secret", "suite")
+
+    def __init__(self, spec: AssociationSpec, ring: KeyRing) -> None:
+        octets = 32 if spec.suite == 2 else 16
+        self.suite = spec.suite
+        self.policy = spec.policy
+        self.encryption = ring.key(f"{spec.name}.encryption", octets)
+        self.authentication = ring.key(f"{spec.name}.authentication", octets)
+        self.broadcast = ring.key(f"{spec.name}.broadcast", octets)
+        self.master = ring.key("master", octets)
+        self.secret = ring.key(f"{spec.name}.secret")
+        self.client_title = b""
+        self.counters = Counters()
+
+    def context(self, system_title: bytes) -> SecurityContext:
+        """A security context for an association that is being opened with these keys."""
+        keys = Keys(self.encryption, self.authentication, broadcast=self.broadcast, kek=self.master)
+        return SecurityContext(
+            suite=self.suite,
+            system_title=system_title,
+            peer_title=self.client_title,
+            keys=keys,
+            counters=self.counters,
+            policy=self.policy,
+        )
+
+    def unwrap(self, wrapped: bytes) -> bytes:
+        """A key or secret that came wrapped with the master key (RFC 3394); SecurityError when it is not."""
+        return unwrap(self.master, wrapped)
+
+    def replace(self, key_id: KeyId, key: bytes) -> None:
+        """Take a new key. Associations that are open keep the old one; a new unicast key starts its counters anew."""
+        match key_id:
+            case KeyId.GLOBAL_UNICAST:
+                self.encryption = key
+                self.counters = Counters()
+            case KeyId.GLOBAL_BROADCAST:
+                self.broadcast = key
+            case KeyId.AUTHENTICATION:
+                self.authentication = key
+            case KeyId.MASTER:
+                self.master = key

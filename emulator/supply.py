@@ -1,0 +1,173 @@
+"""The supply: disconnect control of the load switch or gas valve (class 70) and the load limiter (class 71)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import IntEnum
+
+from protocols.dlms.enums import DataAccessResult
+from protocols.dlms.objects import AccessRefused
+
+
+class ControlState(IntEnum):
+    """control_state of class 70. READY_FOR_RECONNECTION is what the field calls armed."""
+
+    DISCONNECTED = 0
+    CONNECTED = 1
+    READY_FOR_RECONNECTION = 2
+
+
+class Way(IntEnum):
+    """From where a disconnection or reconnection comes."""
+
+    REMOTE = 0
+    MANUAL = 1
+    LOCAL = 2
+
+
+class Transition(IntEnum):
+    """What a request asks of the switch."""
+
+    DISCONNECT = 0
+    RECONNECT = 1
+
+
+_NONE = frozenset[tuple[Transition, Way]]()
+_DISCONNECT_REMOTE = (Transition.DISCONNECT, Way.REMOTE)
+_DISCONNECT_MANUAL = (Transition.DISCONNECT, Way.MANUAL)
+_DISCONNECT_LOCAL = (Transition.DISCONNECT, Way.LOCAL)
+_RECONNECT_MANUAL = (Transition.RECONNECT, Way.MANUAL)
+_RECONNECT_LOCAL = (Transition.RECONNECT, Way.LOCAL)
+
+MODES: dict[int, tuple[frozenset[tuple[Transition, Way]], ControlState]] = {
+    0: (_NONE, ControlState.CONNECTED),
+    1: (
+        frozenset((_DISCONNECT_REMOTE, _DISCONNECT_MANUAL, _DISCONNECT_LOCAL, _RECONNECT_MANUAL)),
+        ControlState.READY_FOR_RECONNECTION,
+    ),
+    2: (
+        frozenset((_DISCONNECT_REMOTE, _DISCONNECT_MANUAL, _DISCONNECT_LOCAL, _RECONNECT_MANUAL)),
+        ControlState.CONNECTED,
+    ),
+    3: (
+        frozenset((_DISCONNECT_REMOTE, _DISCONNECT_LOCAL, _RECONNECT_MANUAL)),
+        ControlState.READY_FOR_RECONNECTION,
+    ),
+    4: (frozenset((_DISCONNECT_REMOTE, _DISCONNECT_LOCAL, _RECONNECT_MANUAL)), ControlState.CONNECTED),
+    5: (
+        frozenset((_DISCONNECT_REMOTE, _DISCONNECT_MANUAL, _DISCONNECT_LOCAL, _RECONNECT_MANUAL, _RECONNECT_LOCAL)),
+        ControlState.READY_FOR_RECONNECTION,
+    ),
+    6: (
+        frozenset((_DISCONNECT_REMOTE, _DISCONNECT_LOCAL, _RECONNECT_MANUAL, _RECONNECT_LOCAL)),
+        ControlState.READY_FOR_RECONNECTION,
+    ),
+}
+"""control_mode of class 70: the transitions it allows and where a remote reconnection leads (Blue Book, class 70)."""
+
+
+class SupplySwitch:
+    """The switch of one device. ``switched`` is called before the contact moves, with its new position."""
+
+    __slots__ = ("_switched", "mode", "state")
+
+    def __init__(self, mode: int, switched: Callable[[bool], None]) -> None:
+        self.mode = mode
+        self.state = ControlState.CONNECTED
+        self._switched = switched
+
+    @property
+    def closed(self) -> bool:
+        """output_state: whether energy can flow."""
+        return self.state is ControlState.CONNECTED
+
+    def disconnect(self, way: Way) -> None:
+        """Open the switch; AccessRefused when the control mode forbids it in this way."""
+        self._check(Transition.DISCONNECT, way)
+        self._move(ControlState.DISCONNECTED)
+
+    def reconnect(self, way: Way) -> None:
+        """Close the switch, or arm it for the customer's button where the control mode says so."""
+        if self.state is ControlState.CONNECTED:
+            return
+        if way is Way.REMOTE:
+            allowed, state = MODES[self.mode]
+            if not allowed:
+                raise AccessRefused(DataAccessResult.READ_WRITE_DENIED)
+            self._move(state)
+            return
+        self._check(Transition.RECONNECT, way)
+        if way is Way.MANUAL and self.state is not ControlState.READY_FOR_RECONNECTION:
+            raise AccessRefused(DataAccessResult.READ_WRITE_DENIED)
+        self._move(ControlState.CONNECTED)
+
+    def arm(self) -> None:
+        """Make an open switch ready for the customer's button."""
+        if self.state is ControlState.DISCONNECTED:
+            self._move(ControlState.READY_FOR_RECONNECTION)
+
+    def _check(self, transition: Transition, way: Way) -> None:
+        allowed, _ = MODES[self.mode]
+        if (transition, way) not in allowed:
+            raise AccessRefused(DataAccessResult.READ_WRITE_DENIED)
+
+    def _move(self, state: ControlState) -> None:
+        closed = state is ControlState.CONNECTED
+        if closed != self.closed:
+            self._switched(closed)
+        self.state = state
+
+
+class LoadLimiter:
+    """Opens the supply when the power stays over a threshold (class 71).
+
+    Thresholds are in W, durations in seconds. A threshold of 0 means no limit. The owner asks :meth:`observe` at each
+    instant at which the load may have crossed the threshold and at :attr:`due`.
+    """
+
+    __slots__ = (
+        "emergency_activation",
+        "emergency_duration",
+        "emergency_id",
+        "emergency_threshold",
+        "group_ids",
+        "min_over",
+        "min_under",
+        "over",
+        "since",
+        "threshold_normal",
+    )
+
+    def __init__(self, threshold: int, min_over: int, min_under: int) -> None:
+        self.threshold_normal = threshold
+        self.emergency_threshold = threshold
+        self.min_over = min_over
+        self.min_under = min_under
+        self.emergency_id = 0
+        self.emergency_activation = 0
+        self.emergency_duration = 0
+        self.group_ids: tuple[int, ...] = ()
+        self.over = False
+        self.since = 0
+
+    def emergency(self, utc: int) -> bool:
+        """Whether the emergency profile is active at device time ``utc``, ns."""
+        begin = self.emergency_activation
+        return bool(self.emergency_duration) and begin <= utc < begin + self.emergency_duration * 1_000_000_000
+
+    def threshold(self, utc: int) -> int:
+        """The threshold in force at device time ``utc``, W."""
+        return self.emergency_threshold if self.emergency(utc) else self.threshold_normal
+
+    def observe(self, now: int, utc: int, power: int) -> bool:
+        """Take the power of the present; True when it has now been over the threshold for long enough."""
+        threshold = self.threshold(utc)
+        over = threshold > 0 and power > threshold
+        if over != self.over:
+            self.over, self.since = over, now
+        return over and now - self.since >= self.min_over * 1_000_000_000
+
+    @property
+    def due(self) -> int | None:
+        """When a load that stays over the threshold must be cut, ns; None while it is under."""
+        return self.since + self.min_over * 1_000_000_000 if self.over else None

@@ -1,0 +1,362 @@
+"""From profile files to compiled firmware profiles.
+
+A profile is named by its file's stem; ``load("electricity-base")`` finds it beside this module, ``load("./my.toml")``
+anywhere. What a file ``extends`` is laid under it table by table, so a make states only what it does differently; an
+object or association given as ``{ remove = true }`` is taken away.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, cast
+
+from pydantic import ValidationError
+
+from emulator.cosem.classes import CLASSES
+from emulator.cosem.model import AssociationSpec, DeviceKind, Grant, ObjectSpec, compile_model
+from emulator.electricity import ELECTRICITY
+from emulator.firmware import (
+    BufferSpec,
+    ClockSettings,
+    FirmwareProfile,
+    HdlcSettings,
+    ImageSettings,
+    LogicalDevices,
+    LogSpec,
+    MeteringSettings,
+    OpticalSettings,
+    SleepSettings,
+    SupplySettings,
+    Trigger,
+)
+from emulator.gas import GAS
+from emulator.hub import HUB
+from firmware_profiles.schema import Association, GrantTable, Hdlc, Object, Optical, Profile
+from protocols import obis
+from protocols.dlms.enums import Conformance
+from protocols.hdlc import Parameters
+
+FOLDER = Path(__file__).parent
+SECOND = 1_000_000_000
+MILLISECOND = 1_000_000
+
+KINDS: dict[str, DeviceKind] = {"electricity": ELECTRICITY, "gas": GAS, "hub": HUB}
+MECHANISMS = {
+    "none": 0,
+    "lls": 1,
+    "hls": 2,
+    "hls-md5": 3,
+    "hls-sha1": 4,
+    "hls-gmac": 5,
+    "hls-sha256": 6,
+    "hls-ecdsa": 7,
+}
+CONTEXTS = {"ln": 1, "ln-ciphered": 3}
+_RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
+
+
+class ProfileError(Exception):
+    """A profile that cannot be used: one line that says in which file, where, what and what is allowed."""
+
+
+def names() -> list[str]:
+    """Every profile that comes with the package."""
+    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+
+
+@cache
+def load(name: str) -> FirmwareProfile:
+    """The compiled profile of that name or file; compiled once a process. Raises ProfileError."""
+    path = find(name)
+    profile = read(name)
+    try:
+        return _compile(path.stem, profile)
+    except ValueError as error:
+        raise ProfileError(f"{path}: {error}") from None
+
+
+def find(name: str) -> Path:
+    """The file of a profile name."""
+    path = Path(name) if name.endswith(".toml") else FOLDER / f"{name}.toml"
+    if not path.is_file():
+        raise ProfileError(f"profile {name!r}: no such profile; known: {', '.join(names())}, or the path of a .toml file")
+    return path
+
+
+def read(name: str) -> Profile:
+    """A profile's tables, checked but not compiled. Raises ProfileError."""
+    path = find(name)
+    tables = merged(name)
+    try:
+        profile = Profile.model_validate(tables)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ProfileError(f"{path}: {where}: {first['input']!r}: {first['msg']}") from None
+    for key in leaves(tables):
+        if provenance_of(profile.provenance, key) is None:
+            raise ProfileError(f"{path}: {key}: no provenance; give one for it or a table above it in [provenance]")
+    return profile
+
+
+def merged(name: str, seen: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The tables of a profile with what it extends laid under it."""
+    path = find(name)
+    if name in seen:
+        raise ProfileError(f"{path}: extends: {name!r} extends itself through {' -> '.join(seen)}")
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ProfileError(f"{path}: not a TOML file: {error}") from None
+    base = tables.pop("extends", None)
+    if base is None:
+        return tables
+    if not isinstance(base, str):
+        raise ProfileError(f"{path}: extends: {base!r}: the name of one profile")
+    under = merged(base, (*seen, name))
+    return _without_removed(_lay_over(under, tables))
+
+
+def leaves(tables: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """Key paths of every value; an object's or a table's own values come one by one, arrays whole."""
+    for key, value in tables.items():
+        if not prefix and key == "provenance":
+            continue
+        path = f"{prefix}.{key}" if prefix else key
+        if isinstance(value, dict):
+            yield from leaves(cast(dict[str, Any], value), path)
+        else:
+            yield path
+
+
+def provenance_of(provenance: Mapping[str, str], key: str) -> str | None:
+    """The provenance of a key path: that of the longest path in the table that covers it."""
+    covering = [path for path in provenance if key == path or key.startswith(path + ".")]
+    return provenance[max(covering, key=len)] if covering else None
+
+
+def _lay_over(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    result = dict(under)
+    for key, value in over.items():
+        below = result.get(key)
+        if isinstance(value, dict) and isinstance(below, dict):
+            result[key] = _lay_over(cast(dict[str, Any], below), cast(dict[str, Any], value))
+        else:
+            result[key] = value
+    return result
+
+
+def _without_removed(tables: dict[str, Any]) -> dict[str, Any]:
+    for section in ("object", "association", "log"):
+        entries = cast(dict[str, dict[str, Any]], tables.get(section, {}))
+        tables[section] = {key: value for key, value in entries.items() if value.get("remove") is not True}
+    return tables
+
+
+def _compile(name: str, profile: Profile) -> FirmwareProfile:
+    kind = KINDS[profile.identity.kind]
+    associations = tuple(_association(key, value) for key, value in profile.association.items())
+    groups = {
+        group: {association: _grant(table) for association, table in grants.items()}
+        for group, grants in profile.access.items()
+    }
+    for group, grants in groups.items():
+        for association in grants:
+            if association not in profile.association:
+                known = ", ".join(profile.association)
+                raise ValueError(f"access.{group}: no association {association!r}; known: {known}")
+    expanded = list(_expanded(profile.object))
+    specs = [_object_spec(text, item) for text, item in expanded]
+    model = compile_model(kind, associations, specs, groups, CLASSES)
+    buffers = {
+        spec.name: spec for text, item in expanded if item.class_id == 7 and (spec := _buffer(text, item, model.objects))
+    }
+    for log in profile.log:
+        if log not in buffers:
+            raise ValueError(f"log.{log}: no class 7 object has source 'buffer.{log}'; known: {', '.join(buffers)}")
+    identity, clock = profile.identity, profile.clock
+    return FirmwareProfile(
+        name=name,
+        kind=identity.kind,
+        make=identity.make,
+        model_name=identity.model,
+        version=identity.version,
+        flag_id=identity.flag_id,
+        model=model,
+        buffers=buffers,
+        logs={key: LogSpec(key, codes) for key, codes in profile.log.items()},
+        clock=ClockSettings(
+            drift_ppb=round(clock.drift_ppm * 1000),
+            time_zone=clock.time_zone_minutes,
+            dst_begin=_octets("clock.dst_begin", clock.dst_begin, 12),
+            dst_end=_octets("clock.dst_end", clock.dst_end, 12),
+            dst_deviation=clock.dst_deviation_minutes,
+            dst_enabled=clock.dst_enabled,
+            reserve=round(clock.reserve_hours * 3600 * SECOND),
+        ),
+        boot_time=round(profile.boot_s * SECOND),
+        wan=_hdlc(profile.wan) if profile.wan else None,
+        local=_hdlc(profile.local) if profile.local else None,
+        optical=_optical(profile.optical, identity.flag_id) if profile.optical else None,
+        image=ImageSettings(
+            block_size=profile.image.block_size,
+            max_size=profile.image.max_size,
+            header=profile.image.header.encode("ascii"),
+            verification_time=round(profile.image.verification_s * SECOND),
+            activation_time=round(profile.image.activation_s * SECOND),
+            identifier_prefix=profile.image.identifier_prefix.encode("ascii"),
+        )
+        if profile.image
+        else None,
+        supply=SupplySettings(
+            profile.supply.control_mode, profile.supply.limit_w, profile.supply.min_over_s, profile.supply.min_under_s
+        )
+        if profile.supply
+        else None,
+        metering=MeteringSettings(
+            profile.metering.tou_registers, profile.metering.demand_period_s, profile.metering.demand_periods
+        )
+        if profile.metering
+        else None,
+        sleep=SleepSettings(profile.sleep.wake_up_period_s * SECOND, profile.sleep.battery_life_days)
+        if profile.sleep
+        else None,
+        logical=LogicalDevices(
+            profile.logical.management,
+            profile.logical.electricity,
+            profile.logical.gas,
+            round(profile.logical.han_delay_ms * MILLISECOND),
+        )
+        if profile.logical
+        else None,
+    )
+
+
+def _association(name: str, table: Association) -> AssociationSpec:
+    conformance = 0
+    for service in table.conformance:
+        conformance |= Conformance[service.upper().replace("-", "_")]
+    return AssociationSpec(
+        name=name,
+        client=table.client,
+        logical_name=_logical_name(f"association.{name}.logical_name", table.logical_name),
+        contexts=tuple(CONTEXTS[context] for context in table.contexts),
+        mechanism=MECHANISMS[table.mechanism],
+        conformance=conformance,
+        max_receive_pdu=table.max_receive_pdu,
+        max_send_pdu=table.max_send_pdu,
+        security_setup=_logical_name(f"association.{name}.security_setup", table.security_setup)
+        if table.security_setup
+        else None,
+        policy=table.policy,
+        suite=table.suite,
+        challenge_octets=table.challenge_octets,
+    )
+
+
+def _grant(table: GrantTable) -> Grant:
+    return Grant(frozenset(table.get), frozenset(table.set), frozenset(table.action), table.authenticated)
+
+
+def _expanded(objects: Mapping[str, Object]) -> Iterator[tuple[str, Object]]:
+    """Objects one by one: a range in the logical name gives one each, ``{n}`` stands for its number."""
+    for text, item in objects.items():
+        found = _RANGE.search(text)
+        if found is None:
+            yield text, item
+            continue
+        for number in range(int(found[1]), int(found[2]) + 1):
+            update = {"title": item.title.replace("{n}", str(number)), "source": item.source.replace("{n}", str(number))}
+            yield text.replace(found[0], str(number)), item.model_copy(update=update)
+
+
+def _object_spec(text: str, item: Object) -> ObjectSpec:
+    return ObjectSpec(
+        class_id=item.class_id,
+        version=item.version,
+        logical_name=_logical_name(f"object.{text}", text),
+        title=item.title,
+        access=item.access,
+        source=item.source,
+        values=item.values,
+    )
+
+
+def _buffer(text: str, item: Object, objects: Mapping[bytes, object]) -> BufferSpec:
+    where = f"object.{text}"
+    _, _, name = item.source.rpartition(".")
+    if item.trigger is None or not item.columns:
+        raise ValueError(f"{where}: a class 7 object needs a trigger and columns")
+    columns: list[tuple[int, bytes, int, int]] = []
+    for column in item.columns:
+        class_id, column_text, attribute, *rest = column
+        logical_name = _logical_name(f"{where}.columns", column_text)
+        if class_id.to_bytes(2, "big") + logical_name not in objects:
+            raise ValueError(f"{where}.columns: no object {column_text} of class {class_id}")
+        columns.append((class_id, logical_name, attribute, rest[0] if rest else 0))
+    return BufferSpec(
+        name=name,
+        logical_name=_logical_name(where, text),
+        trigger=Trigger(item.trigger),
+        columns=tuple(columns),
+        period=item.period_s,
+        capacity=item.capacity,
+        sort_method=item.sort_method,
+    )
+
+
+def _hdlc(table: Hdlc) -> HdlcSettings:
+    return HdlcSettings(
+        limits=Parameters(
+            max_info_transmit=table.max_info_transmit,
+            max_info_receive=table.max_info_receive,
+            window_transmit=table.window_transmit,
+            window_receive=table.window_receive,
+        ),
+        physical_address=table.physical_address,
+        inactivity_timeout=table.inactivity_timeout_s * SECOND,
+        inter_octet_timeout=table.inter_octet_timeout_ms * MILLISECOND,
+        baud=table.baud,
+        turnaround=round(table.turnaround_ms * MILLISECOND),
+    )
+
+
+def _optical(table: Optical, flag_id: str) -> OpticalSettings:
+    return OpticalSettings(
+        mode=table.mode,
+        flag_id=flag_id,
+        identification=table.identification,
+        baud_code=table.baud_code,
+        mode_e=table.mode_e,
+        fast_reaction=table.fast_reaction,
+        reaction_time=round(table.reaction_time_ms * MILLISECOND),
+        direct_hdlc=table.direct_hdlc,
+        readout=tuple(
+            (address, _logical_name("optical.readout", text), attribute) for address, text, attribute in table.readout
+        ),
+        programming={
+            address: (_logical_name("optical.programming", text), attribute)
+            for address, (text, attribute) in table.programming.items()
+        },
+    )
+
+
+def _logical_name(where: str, text: str) -> bytes:
+    try:
+        return obis.parse(text)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+
+
+def _octets(where: str, text: str, count: int) -> bytes:
+    try:
+        octets = bytes.fromhex(text)
+    except ValueError:
+        octets = b""
+    if len(octets) != count:
+        raise ValueError(f"{where}: {text!r}: {count} octets in hexadecimal")
+    return octets

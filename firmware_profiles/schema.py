@@ -1,0 +1,207 @@
+"""What may stand in a firmware profile file, as pydantic models."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+Provenance = Literal["standard", "public source", "assumed"]
+Kind = Literal["electricity", "gas", "hub"]
+FlagId = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+Octet = Annotated[int, Field(ge=0, le=255)]
+Names = list[str] | Literal["*"]
+Mechanism = Literal["none", "lls", "hls", "hls-md5", "hls-sha1", "hls-gmac", "hls-sha256", "hls-ecdsa"]
+Context = Literal["ln", "ln-ciphered"]
+Service = Literal[
+    "general-protection",
+    "general-block-transfer",
+    "attribute0-set",
+    "priority-management",
+    "attribute0-get",
+    "block-get",
+    "block-set",
+    "block-action",
+    "multiple-references",
+    "data-notification",
+    "access",
+    "get",
+    "set",
+    "selective-access",
+    "event-notification",
+    "action",
+]
+
+
+class Strict(BaseModel):
+    """A table in which an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Identity(Strict):
+    """Which device, which make, which firmware."""
+
+    kind: Kind
+    make: str
+    model: str
+    version: str
+    flag_id: FlagId
+
+
+class ClockTable(Strict):
+    """The device's own clock; see class 8 for the attributes."""
+
+    drift_ppm: Annotated[float, Field(ge=0, le=500)]
+    time_zone_minutes: Annotated[int, Field(ge=-720, le=840)]
+    dst_begin: str
+    dst_end: str
+    dst_deviation_minutes: Annotated[int, Field(ge=-120, le=120)]
+    dst_enabled: bool
+    reserve_hours: Annotated[float, Field(ge=0, le=100_000)]
+
+
+class Hdlc(Strict):
+    """HDLC of one port."""
+
+    baud: Literal[300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200]
+    max_info_transmit: Annotated[int, Field(ge=32, le=2030)]
+    max_info_receive: Annotated[int, Field(ge=32, le=2030)]
+    window_transmit: Annotated[int, Field(ge=1, le=7)]
+    window_receive: Annotated[int, Field(ge=1, le=7)]
+    physical_address: Annotated[int, Field(ge=16, le=16381)]
+    inactivity_timeout_s: Annotated[int, Field(ge=0, le=65535)]
+    inter_octet_timeout_ms: Annotated[int, Field(ge=0, le=6000)]
+    turnaround_ms: Annotated[float, Field(ge=0, le=1500)]
+
+
+class Optical(Strict):
+    """IEC 62056-21 on the optical port. ``programming`` maps an address to the object that R and W commands reach."""
+
+    mode: Literal["A", "B", "C", "D"]
+    identification: Annotated[str, StringConstraints(min_length=1, max_length=16, pattern=r"^[!-.0-~]+$")]
+    baud_code: Annotated[str, StringConstraints(min_length=1, max_length=1)]
+    mode_e: bool
+    fast_reaction: bool
+    reaction_time_ms: Annotated[float, Field(ge=0, le=1500)]
+    direct_hdlc: bool
+    readout: list[tuple[str, str, int]]
+    programming: dict[str, tuple[str, int]] = Field(default_factory=dict[str, tuple[str, int]])
+
+
+class Image(Strict):
+    """Rules of the image transfer."""
+
+    block_size: Annotated[int, Field(ge=16, le=2000)]
+    max_size: Annotated[int, Field(ge=64, le=16_777_216)]
+    header: Annotated[str, StringConstraints(min_length=1, max_length=16)]
+    identifier_prefix: str
+    verification_s: Annotated[float, Field(ge=0, le=3600)]
+    activation_s: Annotated[float, Field(ge=0, le=86_400)]
+
+
+class Supply(Strict):
+    """Load switch or gas valve and the load limiter."""
+
+    control_mode: Annotated[int, Field(ge=0, le=6)]
+    limit_w: Annotated[int, Field(ge=0, le=100_000)] = 0
+    min_over_s: Annotated[int, Field(ge=0, le=86_400)] = 0
+    min_under_s: Annotated[int, Field(ge=0, le=86_400)] = 0
+
+
+class Metering(Strict):
+    """What the metering part counts. ``demand_period_s`` of 0 means no maximum demand."""
+
+    tou_registers: Annotated[int, Field(ge=0, le=48)]
+    demand_period_s: Annotated[int, Field(ge=0, le=3600)] = 1800
+    demand_periods: Annotated[int, Field(ge=1, le=15)] = 1
+
+
+class Sleep(Strict):
+    """How a battery device sleeps."""
+
+    wake_up_period_s: Annotated[int, Field(ge=60, le=86_400)]
+    battery_life_days: Annotated[int, Field(ge=1, le=10_000)]
+
+
+class Logical(Strict):
+    """Logical devices a hub serves: server SAPs of itself, its electricity meter and the gas mirror."""
+
+    management: Annotated[int, Field(ge=1, le=126)]
+    electricity: Annotated[int, Field(ge=1, le=126)]
+    gas: Annotated[int, Field(ge=1, le=126)]
+    han_delay_ms: Annotated[float, Field(ge=0, le=60_000)]
+
+
+class Association(Strict):
+    """One application association."""
+
+    client: Annotated[int, Field(ge=1, le=127)]
+    logical_name: str
+    mechanism: Mechanism
+    contexts: list[Context]
+    conformance: list[Service]
+    max_receive_pdu: Annotated[int, Field(ge=64, le=65535)]
+    max_send_pdu: Annotated[int, Field(ge=64, le=65535)]
+    security_setup: str | None = None
+    policy: Octet = 0
+    suite: Annotated[int, Field(ge=0, le=2)] = 0
+    challenge_octets: Annotated[int, Field(ge=8, le=64)] = 16
+
+
+class GrantTable(Strict):
+    """What an association may do with the objects of an access group, by attribute and method name."""
+
+    get: Names = Field(default_factory=list[str])
+    set: Names = Field(default_factory=list[str])
+    action: Names = Field(default_factory=list[str])
+    authenticated: bool = False
+
+
+class Object(BaseModel):
+    """One COSEM object, or several where its logical name holds a range such as ``{1..8}``.
+
+    Keys beside these are attribute values by their Blue Book name. ``trigger``, ``columns``, ``period_s`` and
+    ``capacity`` are for class 7.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True, populate_by_name=True)
+
+    class_id: Annotated[int, Field(alias="class", ge=1, le=65535)]
+    version: Annotated[int, Field(ge=0, le=255)] = 0
+    title: str
+    access: str
+    source: str = ""
+    trigger: Literal["period", "day", "month", "event"] | None = None
+    columns: list[tuple[int, str, int] | tuple[int, str, int, int]] | None = None
+    period_s: Annotated[int, Field(ge=0, le=31_622_400)] = 0
+    capacity: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+    sort_method: Annotated[int, Field(ge=1, le=4)] = 1
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """Attribute values by name."""
+        return dict(self.model_extra or {})
+
+
+class Profile(Strict):
+    """A firmware profile file, after what it extends has been laid under it."""
+
+    identity: Identity
+    provenance: dict[str, Provenance]
+    clock: ClockTable
+    boot_s: Annotated[float, Field(ge=0, le=3600)]
+    access: dict[str, dict[str, GrantTable]]
+    association: dict[str, Association]
+    object: dict[str, Object]
+    log: dict[str, dict[str, Annotated[int, Field(ge=0, le=65535)]]] = Field(
+        default_factory=dict[str, dict[str, int]]
+    )
+    wan: Hdlc | None = None
+    local: Hdlc | None = None
+    optical: Optical | None = None
+    image: Image | None = None
+    supply: Supply | None = None
+    metering: Metering | None = None
+    sleep: Sleep | None = None
+    logical: Logical | None = None

@@ -1,0 +1,404 @@
+"""The rig file: what is in it, what it means, and the one line a person gets when it is wrong.
+
+A rig file is TOML. Everything has a default, and no file at all is one dual-fuel premises. A premises with ``count``
+stands for that many; in its ports ``{premises}`` is the name of each, ``{n}`` its number from 0, and ``{4059+n}`` a
+number that counts up.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Literal, Self, cast
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from rigs.driver import ClockMode
+from rigs.ports.line import LineOptions
+from rigs.ports.spec import PortError, PortKind, PortSpec, parse_port
+
+DEVICE_KINDS = ("hub", "electricity", "gas")
+MAX_COUNT = 100_000
+
+
+class ConfigError(Exception):
+    """A rig file that cannot be used. The text is one line: file, key path, value, what is allowed."""
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=False)
+
+
+class ClockConfig(_Model):
+    """How the rig's clock runs."""
+
+    mode: Literal["real", "accelerated", "stepped"] | None = Field(
+        None, description="real, accelerated (see rate) or stepped; by default real, or accelerated when a rate is given"
+    )
+    rate: Annotated[float, Field(gt=0, le=1_000_000)] = Field(
+        1.0, description="Seconds of the rig's clock for each second of the world, when accelerated"
+    )
+    start: datetime | None = Field(None, description="First instant of the rig's clock, with a zone; by default now")
+
+    @field_validator("start")
+    @classmethod
+    def _zoned(cls, start: datetime | None) -> datetime | None:
+        if start is not None and start.tzinfo is None:
+            raise ValueError("a date and time with its zone, such as 2026-01-01T00:00:00Z")
+        return start
+
+    @property
+    def runs(self) -> ClockMode:
+        """The mode, with what is left out filled in."""
+        if self.mode is not None:
+            return ClockMode(self.mode)
+        return ClockMode.REAL if self.rate == 1 else ClockMode.ACCELERATED
+
+    @property
+    def start_ns(self) -> int | None:
+        """The first instant in ns since the Unix epoch; None: now."""
+        if self.start is None:
+            return None
+        since = self.start - datetime(1970, 1, 1, tzinfo=UTC)
+        return ((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds) * 1000
+
+
+class LineConfig(_Model):
+    """What of a real line is modelled on serial ports."""
+
+    baud: bool = Field(True, description="A client set to another rate (or framing, where seen) hears garbage")
+    pacing: bool = Field(False, description="Octets take the time they take at the true rate")
+    turnaround: bool = Field(False, description="The device waits its turnaround time before it answers")
+    echo: bool = Field(False, description="The client hears its own octets, as through many optical heads")
+    software_parity: bool = Field(False, description="Even parity in bit 7 during sign-on, where parity cannot be carried")
+
+    def options(self) -> LineOptions:
+        """The same for the line model."""
+        return LineOptions(self.baud, self.pacing, self.turnaround, self.echo, self.software_parity)
+
+
+class LoadConfig(_Model):
+    """What the premises draws through a meter."""
+
+    kind: Literal["household", "constant", "csv"] = Field("household", description="Where the load comes from")
+    value: float | None = Field(None, ge=0, description="constant: W for electricity, cubic metres an hour for gas")
+    file: str | None = Field(None, description="csv: the file, relative to the rig file")
+    scale: float = Field(1.0, gt=0, description="household: how much larger than an average dwelling")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.kind == "constant" and self.value is None:
+            raise ValueError("a constant load needs a value (W, or cubic metres an hour)")
+        if self.kind == "csv" and self.file is None:
+            raise ValueError("a csv load needs a file")
+        return self
+
+
+_HEX = re.compile(r"(?:[0-9A-Fa-f]{2})+")
+
+
+def _secret(text: str) -> bytes:
+    if text.startswith("text:"):
+        return text[5:].encode()
+    digits = text.replace(" ", "")
+    if not _HEX.fullmatch(digits):
+        raise ValueError("hexadecimal octets, or text:... for a secret of characters")
+    return bytes.fromhex(digits)
+
+
+class DeviceConfig(_Model):
+    """One device of a premises."""
+
+    profile: str | None = Field(None, description="Make, model and firmware; `smets1 profiles list` names them")
+    serial: str | None = Field(None, min_length=1, max_length=16, description="Number on its plate; by default from the seed")
+    point: str | None = Field(None, pattern=r"^[0-9]{6,13}$", description="MPAN or MPRN; by default from the seed")
+    keys: dict[str, str] = Field(
+        default_factory=dict,
+        description="Keys by name (ASSOCIATION.encryption, .authentication, .broadcast, .secret; master), hexadecimal"
+        " or text:...; by default derived from the seed",
+    )
+    ports: dict[str, str] = Field(default_factory=dict, description="Where each of the device's ports is reached")
+    line: LineConfig | None = Field(None, description="The line model of this device's ports, instead of the rig's")
+    load: LoadConfig = Field(default_factory=LoadConfig, description="What the premises draws through this meter")
+
+    @field_validator("keys")
+    @classmethod
+    def _keys(cls, keys: dict[str, str]) -> dict[str, str]:
+        for name, text in keys.items():
+            try:
+                _secret(text)
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from None
+        return keys
+
+
+class PremisesConfig(_Model):
+    """A dwelling, or ``count`` of them that are alike."""
+
+    name: str = Field("home", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,40}$", description="Letters, digits, - _ .")
+    count: int = Field(1, ge=1, le=MAX_COUNT, description="How many such premises")
+    hub: DeviceConfig | None = Field(default_factory=DeviceConfig, description="The communications hub")
+    electricity: DeviceConfig | None = Field(default_factory=DeviceConfig, description="The electricity meter")
+    gas: DeviceConfig | None = Field(default_factory=DeviceConfig, description="The gas meter, behind the hub")
+
+
+_HOME: dict[str, object] = {
+    "name": "home",
+    "hub": {"ports": {"wan": "pty:./{premises}-hub", "wan-tcp": "tcp:4059"}},
+    "electricity": {"ports": {"optical": "pty:./{premises}-electricity"}},
+    "gas": {},
+}
+
+
+class RigConfig(_Model):
+    """A rig."""
+
+    seed: int = Field(1, ge=0, lt=1 << 63, description="All chance in the rig comes from it")
+    clock: ClockConfig = Field(default_factory=ClockConfig)
+    line: LineConfig = Field(default_factory=LineConfig)
+    premises: tuple[PremisesConfig, ...] = Field(
+        default_factory=lambda: (PremisesConfig.model_validate(_HOME),), min_length=1, description="The dwellings"
+    )
+
+
+# -- what a rig is built from ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceSpec:
+    """One device, with nothing left to fill in but what comes from the seed."""
+
+    kind: str
+    profile: str | None
+    serial: str | None
+    point: str | None
+    keys: dict[str, bytes]
+    ports: dict[str, PortSpec]
+    line: LineOptions
+    load: LoadConfig
+
+
+@dataclass(frozen=True, slots=True)
+class PremisesSpec:
+    """One premises; a device that it does not have is None."""
+
+    name: str
+    hub: DeviceSpec | None
+    electricity: DeviceSpec | None
+    gas: DeviceSpec | None
+
+    def devices(self) -> Iterator[DeviceSpec]:
+        """Those it has, hub first."""
+        for device in (self.hub, self.electricity, self.gas):
+            if device is not None:
+                yield device
+
+
+@dataclass(frozen=True, slots=True)
+class RigFile:
+    """A rig file that has been read. ``path`` is None for the built-in rig."""
+
+    config: RigConfig
+    path: Path | None = None
+    specs: tuple[PremisesSpec, ...] = field(default=())
+
+    @property
+    def name(self) -> str:
+        """How messages call it."""
+        return "built-in rig" if self.path is None else str(self.path)
+
+
+_COUNTED = re.compile(r"\{(?:(premises|n)|([0-9]{1,5})\+n)\}")
+
+
+def _fill(text: str, premises: str, number: int) -> str:
+    def value(match: re.Match[str]) -> str:
+        if match[1] == "premises":
+            return premises
+        return str(number + int(match[2] or 0))
+
+    return _COUNTED.sub(value, text)
+
+
+def _specs(config: RigConfig, file: str, folder: Path) -> Iterator[PremisesSpec]:
+    names: set[str] = set()
+    taken: dict[str, str] = {}
+    for index, template in enumerate(config.premises):
+        for number in range(template.count):
+            name = template.name if template.count == 1 else f"{template.name}-{number}"
+            if name in names:
+                raise ConfigError(f"{file}: premises.{index}.name: {name}: each premises has a name of its own")
+            names.add(name)
+            devices: dict[str, DeviceSpec | None] = {}
+            for kind in DEVICE_KINDS:
+                device = cast("DeviceConfig | None", getattr(template, kind))
+                if device is None:
+                    devices[kind] = None
+                    continue
+                path = f"premises.{index}.{kind}"
+                ports: dict[str, PortSpec] = {}
+                for port_name, text in device.ports.items():
+                    where = f"{file}: {path}.ports.{port_name}"
+                    try:
+                        spec = parse_port(_fill(text, name, number))
+                    except PortError as error:
+                        raise ConfigError(f"{where}: {error}") from None
+                    other = taken.setdefault(str(spec), f"{name}/{kind}/{port_name}")
+                    if other != f"{name}/{kind}/{port_name}" and spec.port != 0 or _twice(spec, other, name, kind, port_name):
+                        many = "; use {premises}, {n} or {4059+n}" if template.count > 1 else ""
+                        raise ConfigError(f"{where}: {spec}: already the port of {other}{many}")
+                    ports[port_name] = spec
+                load = device.load
+                if load.file is not None:
+                    load = load.model_copy(update={"file": str(folder / load.file)})
+                devices[kind] = DeviceSpec(
+                    kind=kind,
+                    profile=device.profile,
+                    serial=device.serial,
+                    point=device.point,
+                    keys={key: _secret(text) for key, text in device.keys.items()},
+                    ports=ports,
+                    line=(device.line or config.line).options(),
+                    load=load,
+                )
+            yield PremisesSpec(name, devices["hub"], devices["electricity"], devices["gas"])
+
+
+def _twice(spec: PortSpec, other: str, name: str, kind: str, port_name: str) -> bool:
+    return spec.kind in (PortKind.PTY, PortKind.SERIAL) and other != f"{name}/{kind}/{port_name}"
+
+
+def load_rig(path: Path | None = None) -> RigFile:
+    """Read a rig file, or the built-in rig; raises :class:`ConfigError`."""
+    if path is None:
+        return make_rig(RigConfig())
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: not UTF-8 text; a rig file is TOML") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+    return parse_rig(text, path)
+
+
+def parse_rig(text: str, path: Path | None = None) -> RigFile:
+    """A rig from TOML text; raises :class:`ConfigError`."""
+    name = "built-in rig" if path is None else str(path)
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{name}: not TOML: {error}") from None
+    try:
+        config = RigConfig.model_validate(content)
+    except ValidationError as error:
+        raise ConfigError(f"{name}: {describe(error, RigConfig)}") from None
+    return make_rig(config, path)
+
+
+def make_rig(config: RigConfig, path: Path | None = None) -> RigFile:
+    """A rig of a configuration made in code; raises :class:`ConfigError` for ports given twice and the like."""
+    name = "built-in rig" if path is None else str(path)
+    folder = Path() if path is None else path.parent
+    return RigFile(config, path, tuple(_specs(config, name, folder)))
+
+
+def describe(error: ValidationError, model: type[BaseModel]) -> str:
+    """The first thing wrong as ``key.path: value: what is allowed``."""
+    errors = error.errors()
+    first = errors[0]
+    where = ".".join(str(part) for part in first["loc"]) or "(file)"
+    message = first["msg"].removeprefix("Value error, ").replace("Input should be ", "must be ")
+    match first["type"]:
+        case "extra_forbidden":
+            parent = _model_at(model, first["loc"][:-1])
+            allowed = ", ".join(sorted(parent.model_fields)) if parent else "none"
+            text = f"{where}: unknown key; allowed are {allowed}"
+        case "missing":
+            text = f"{where}: missing"
+        case _:
+            value = first["input"]
+            shown = str(value) if isinstance(value, str | int | float | bool) else type(value).__name__
+            text = f"{where}: {shown if len(shown) < 60 else shown[:57] + '...'}: {message}"
+    return text + (f" (and {len(errors) - 1} more)" if len(errors) > 1 else "")
+
+
+def _model_at(model: type[BaseModel], location: tuple[int | str, ...]) -> type[BaseModel] | None:
+    """The model whose table is at ``location``."""
+    for part in location:
+        if isinstance(part, int):
+            continue
+        info = model.model_fields.get(part)
+        found = next(_models_in(info.annotation), None) if info is not None else None
+        if found is None:
+            return None
+        model = found
+    return model
+
+
+def _models_in(annotation: object) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+        return
+    for argument in cast("tuple[object, ...]", getattr(annotation, "__args__", ())):
+        yield from _models_in(argument)
+
+
+def schema() -> dict[str, object]:
+    """JSON Schema of a rig file, for editors."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **RigConfig.model_json_schema()}
+
+
+TEMPLATE = '''\
+# A rig: premises with smart meters, on ports. Everything here may be left out; what is set below is the default
+# unless a line starts with "#". Start it with: smets1 up rig.toml
+
+seed = 1                        # all chance comes from it: same file, same seed, same input, same octets
+
+[clock]
+mode = "real"                   # real | accelerated | stepped
+# rate = 60                     # accelerated: seconds of the rig's clock in one second of the world
+# start = 2026-01-01T00:00:00Z  # first instant of the rig's clock; left out: now
+
+[line]                          # what of a real line is modelled on serial ports
+baud = true                     # a client set to another rate hears garbage
+pacing = false                  # octets take the time they take
+turnaround = false              # the device waits before it answers
+echo = false                    # the client hears its own octets, as through many optical heads
+software_parity = false         # even parity in bit 7 during sign-on, on transports that cannot carry parity
+
+[[premises]]
+name = "home"
+count = 1                       # more: {n} in a port is 0, 1, ...; {4059+n} counts up; {premises} is home-0, home-1, ...
+
+[premises.hub]
+# profile = "..."               # make, model and firmware: smets1 profiles list
+# serial = "..."                # number on the plate; left out: from the seed
+# keys = { "management.encryption" = "000102030405060708090A0B0C0D0E0F", master = "..." }
+#   A port is one of
+#     pty:./path                pseudo terminal behind a link       serial:/dev/ttyUSB0, serial:usb:A50285BI
+#     tcp:[host:]port           COSEM wrapper                       tcp+hdlc:[host:]port   octets of a line
+#     udp:[host:]port           COSEM wrapper                       rfc2217:[host:]port    a line and its settings
+#   The network is the loopback interface unless a host is given.
+[premises.hub.ports]
+wan = "pty:./{premises}-hub"
+wan-tcp = "tcp:4059"
+
+[premises.electricity]
+# point = "1200000000001"       # MPAN
+[premises.electricity.ports]
+optical = "pty:./{premises}-electricity"
+[premises.electricity.load]
+kind = "household"              # household | constant (value: W) | csv (file)
+# value = 500
+# file = "load.csv"
+scale = 1.0
+
+[premises.gas]                  # behind the hub: no port of its own
+# point = "1000000001"          # MPRN
+[premises.gas.load]
+kind = "household"              # constant: cubic metres an hour
+'''

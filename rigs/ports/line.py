@@ -1,0 +1,403 @@
+"""The line between a port and a device's protocol stack: what a wire does to octets, and when.
+
+With nothing to model and nobody listening in, octets go from the port to the stack and back in one call. Otherwise a
+line can
+
+* garble what is sent at a rate or framing the other end is not set to, where the transport shows the settings;
+* take the time a character takes (*pacing*), in both directions;
+* wait the stack's *turnaround* before an answer;
+* give the sender its own octets back, as optical heads do (*echo*);
+* put even parity in bit 7 of 7-bit text on transports that cannot carry parity (*software parity*).
+
+The times of a wire are the machine's, also when the rig's clock is stepped or accelerated: the far end lives in them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING, Protocol
+
+from rigs.ports.uart import EVEN_PARITY, SEVEN_BITS, character_time, heard
+
+if TYPE_CHECKING:
+    from emulator.ports import Stack
+    from rigs.driver import Driver
+
+SECOND = 1e9
+GRACE = 0.3  # s an answer waits for a far end that is about to change its rate to ours, as sign-on asks of it
+POLL = 0.005  # s between looks at the far end's rate during that wait
+SLICE = 0.002  # s; the shortest stretch of octets handed on at once when pacing
+BACKLOG = 1 << 20  # octets a line holds for a far end that is slow; what is over is lost
+
+Tap = Callable[[int, bool, bytes], None]
+"""Called with the time (ns UTC of the rig), whether the octets go towards the device, and the octets."""
+
+
+@dataclass(frozen=True, slots=True)
+class LineOptions:
+    """What of a real line is modelled; see the module."""
+
+    baud: bool = True
+    pacing: bool = False
+    turnaround: bool = False
+    echo: bool = False
+    software_parity: bool = False
+
+
+class Transport(Protocol):
+    """What a line asks of the port that carries it."""
+
+    def write(self, data: bytes) -> None:
+        """Send now, or keep what does not fit."""
+        ...
+
+    def rate(self) -> int:
+        """Bits a second the far end is set to; 0 where there is no such thing or no way to see it."""
+        ...
+
+    def framing(self) -> str:
+        """Character format the far end is set to, such as 7E1; empty where the transport cannot carry it."""
+        ...
+
+    def follow(self, baud: int, framing: str) -> None:
+        """The device's end is set so from here on: for ports that own a real UART."""
+        ...
+
+    def hang_up(self) -> None:
+        """Close this connection once everything written has gone."""
+        ...
+
+
+class _Output:
+    """Octets on their way out, in order."""
+
+    __slots__ = ("baud", "data", "framing", "given_up", "ready")
+
+    def __init__(self, data: bytes, baud: int, framing: str, ready: float) -> None:
+        self.data = data
+        self.baud = baud
+        self.framing = framing
+        self.ready = ready  # loop time of the first octet
+        self.given_up = False  # the far end had its time to change its rate
+
+
+class Line:
+    """One line or connection: a stack, what carries it, and the model between them.
+
+    The port calls ``arrived(data)`` for octets from the far end; it is replaced when the model or the tap changes, so
+    it must be looked up for every call. Octets in and out, and what the line did to them, are in :meth:`statistics`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        stack: Stack,
+        transport: Transport,
+        driver: Driver,
+        options: LineOptions,
+        *,
+        seed: str = "",
+        owns_uart: bool = False,
+        tap: Tap | None = None,
+        explain: Callable[[str], None] | None = None,
+    ) -> None:
+        self.name = name
+        self.stack = stack
+        self.transport = transport
+        self.explain = explain
+        self.counters: Counter[str] = Counter()
+        self.octets_in = 0
+        self.octets_out = 0
+        self._driver = driver
+        self._options = options
+        self._tap = tap
+        self._seed = seed or name
+        self._chance: Random | None = None
+        self._owns_uart = owns_uart
+        self._entry = driver.watch(stack)
+        self._incoming: deque[tuple[float, bytes]] = deque()
+        self._in_free = 0.0  # loop time at which the wire towards the device is idle again
+        self._in_timer: asyncio.TimerHandle | None = None
+        self._out: deque[_Output] = deque()
+        self._out_octets = 0
+        self._out_timer: asyncio.TimerHandle | None = None
+        self._heard_at = 0.0
+        self.arrived: Callable[[bytes], None] = self._choose()
+        stack.transmit = self._transmit
+        driver.settle(self._entry)
+
+    # -- what is modelled -------------------------------------------------------------------------------------------
+
+    @property
+    def options(self) -> LineOptions:
+        """What is modelled now; may be set while the line runs."""
+        return self._options
+
+    @options.setter
+    def options(self, options: LineOptions) -> None:
+        self._options = options
+        self.arrived = self._choose()
+
+    @property
+    def tap(self) -> Tap | None:
+        """Who listens in."""
+        return self._tap
+
+    @tap.setter
+    def tap(self, tap: Tap | None) -> None:
+        self._tap = tap
+        self.arrived = self._choose()
+
+    def _choose(self) -> Callable[[bytes], None]:
+        options = self._options
+        plain = not (options.pacing or options.turnaround or options.echo or self.stack.character != "8N1")
+        sees_rate = self.transport.rate() != 0 or self.transport.framing() != ""
+        if plain and self._tap is None and not self._owns_uart and not (options.baud and sees_rate):
+            return self._direct()
+        return self._echoed if options.pacing or options.echo else self._deliver
+
+    def statistics(self) -> dict[str, int]:
+        """Octets and frames counted by the line and its stack."""
+        return {
+            "octets in": self.octets_in,
+            "octets out": self.octets_out,
+            **self.counters,
+            **dict(self.stack.counters),
+        }
+
+    def close(self) -> None:
+        """The connection or line has gone: the stack is told, what was on the way is lost."""
+        for timer in (self._in_timer, self._out_timer):
+            if timer is not None:
+                timer.cancel()
+        self._in_timer = self._out_timer = None
+        self._drop_queues()
+        self.stack.closed()
+        self._driver.forget(self._entry)
+        self.stack.transmit = _lost
+
+    def opened(self) -> None:
+        """The far end is there."""
+        self.stack.opened()
+        self._driver.settle(self._entry)
+
+    def hung_up(self) -> None:
+        """The far end has gone, the line stays: what was on the way is lost."""
+        self._drop_queues()
+        self.stack.closed()
+        self._driver.settle(self._entry)
+
+    def _drop_queues(self) -> None:
+        self._incoming.clear()
+        self._out.clear()
+        self._out_octets = 0
+        self._in_free = 0.0
+
+    # -- towards the device -----------------------------------------------------------------------------------------
+
+    def _direct(self) -> Callable[[bytes], None]:
+        stack, driver, entry = self.stack, self._driver, self._entry
+        receive, settle, write = stack.receive, driver.settle, self.transport.write
+
+        def arrived(data: bytes) -> None:
+            answer = receive(data, driver.now())
+            self.octets_in += len(data)
+            if answer:
+                self.octets_out += len(answer)
+                write(answer)
+            settle(entry)
+            if stack.drop:
+                self.transport.hang_up()
+
+        return arrived
+
+    def _echoed(self, data: bytes) -> None:
+        loop = self._driver.loop
+        if not self._options.pacing:
+            self.transport.write(data)
+            self.counters["echoed"] += len(data)
+            self._deliver(data)
+            return
+        if sum(len(item[1]) for item in self._incoming) > BACKLOG:
+            self._note("overrun", len(data), f"{len(data)} octets lost: more than {BACKLOG} were on the wire already")
+            return
+        baud = self.transport.rate() or self.stack.baud
+        each = character_time(baud, self.transport.framing() or "8N1") / SECOND
+        step = max(1, round(SLICE / each))
+        at = max(loop.time(), self._in_free)
+        for offset in range(0, len(data), step):
+            piece = data[offset : offset + step]
+            at += len(piece) * each
+            self._incoming.append((at, piece))
+        self._in_free = at
+        if self._in_timer is None:
+            self._in_timer = loop.call_at(self._incoming[0][0], self._arrive)
+
+    def _arrive(self) -> None:
+        loop = self._driver.loop
+        self._in_timer = None
+        now = loop.time() + 1e-4
+        pieces: list[bytes] = []
+        while self._incoming and self._incoming[0][0] <= now:
+            pieces.append(self._incoming.popleft()[1])
+        if self._incoming:
+            self._in_timer = loop.call_at(self._incoming[0][0], self._arrive)
+        data = b"".join(pieces)
+        if not data:
+            return
+        if self._options.echo:
+            self.transport.write(data)
+            self.counters["echoed"] += len(data)
+        self._deliver(data)
+
+    def _deliver(self, data: bytes) -> None:
+        stack, options, transport = self.stack, self._options, self.transport
+        self.octets_in += len(data)
+        character = stack.character
+        framing = ""
+        if options.baud and not self._owns_uart:
+            baud, framing = transport.rate(), transport.framing()
+            if (baud and baud not in stack.bauds) or (framing and framing != character):
+                data = self._misheard(data, baud or stack.baud, framing)
+                if not data:
+                    return
+        if character == "7E1" and not framing:
+            data = data.translate(SEVEN_BITS)
+        now = self._driver.now()
+        if self._tap is not None:
+            self._tap(self._driver.clock.now, True, data)
+        if options.turnaround:
+            self._heard_at = self._driver.loop.time()
+        answer = stack.receive(data, now)
+        if answer:
+            # A change of framing follows what is said in the old one; the rate of the answer is the stack's to say.
+            self._send(answer, stack.send_baud, character, True)
+        elif self._owns_uart:
+            transport.follow(stack.baud, stack.character)
+        self._driver.settle(self._entry)
+        if stack.drop:
+            transport.hang_up()
+
+    def _misheard(self, data: bytes, baud: int, framing: str) -> bytes:
+        stack = self.stack
+        mine = stack.character if framing else "8N1"
+        result = heard(data, baud, framing or "8N1", stack.baud, mine, self._random(), check_parity=True)
+        self._note(
+            "garbled in",
+            len(data),
+            f"{len(data)} octets heard as {len(result)}: the client is set to {_setting(baud, framing)}, the device"
+            f" to {_setting(stack.baud, stack.character)}",
+        )
+        return result
+
+    # -- towards the client -----------------------------------------------------------------------------------------
+
+    def _transmit(self, data: bytes) -> None:
+        """Octets of the stack that no arriving octets asked for."""
+        self._send(data, self.stack.baud, self.stack.character, False)
+        self._driver.settle(self._entry)
+
+    def _send(self, data: bytes, baud: int, framing: str, answer: bool) -> None:
+        options = self._options
+        self.octets_out += len(data)
+        if self._tap is not None:
+            self._tap(self._driver.clock.now, False, data)
+        if self._owns_uart:
+            self.transport.follow(baud, framing)
+        elif framing == "7E1" and options.software_parity and not self.transport.framing():
+            data = data.translate(EVEN_PARITY)
+        wait = self.stack.turnaround / SECOND if answer and options.turnaround else 0.0
+        if not self._out and not wait and not options.pacing and self._same_rate(baud) and self._same_framing(framing):
+            self.transport.write(data)
+        elif self._out_octets + len(data) > BACKLOG:
+            self._note("lost out", len(data), f"{len(data)} octets lost: {self._out_octets} still wait to go out")
+        else:
+            ready = self._heard_at + wait if wait else self._driver.loop.time()
+            self._out.append(_Output(data, baud, framing, ready))
+            self._out_octets += len(data)
+            if self._out_timer is None:
+                self._pump()
+        if self._owns_uart:
+            self.transport.follow(self.stack.baud, self.stack.character)
+
+    def _same_rate(self, baud: int) -> bool:
+        """Whether the far end is set to hear this rate, as far as can be seen."""
+        if not self._options.baud or self._owns_uart:
+            return True
+        far = self.transport.rate()
+        return not far or far == baud
+
+    def _same_framing(self, framing: str) -> bool:
+        if not self._options.baud or self._owns_uart:
+            return True
+        far = self.transport.framing()
+        return not far or far == framing
+
+    def _pump(self) -> None:
+        """Send what is ready; come back when more is."""
+        loop = self._driver.loop
+        self._out_timer = None
+        while self._out:
+            head = self._out[0]
+            now = loop.time() + 1e-4
+            if head.ready > now:
+                self._out_timer = loop.call_at(head.ready, self._pump)
+                return
+            if not head.given_up and not self._same_rate(head.baud):
+                if now < head.ready + GRACE:
+                    self._out_timer = loop.call_later(POLL, self._pump)
+                    return
+                head.given_up = True
+            if self._options.pacing:
+                each = character_time(head.baud, head.framing) / SECOND
+                step = min(len(head.data), max(1, round(SLICE / each)))
+                # An octet is there when its last bit is: the first slice comes one slice later.
+                if head.ready + step * each > now:
+                    self._out_timer = loop.call_at(head.ready + step * each, self._pump)
+                    return
+                head.ready += step * each
+            else:
+                step = len(head.data)
+            piece, head.data = head.data[:step], head.data[step:]
+            self._out_octets -= step
+            if not head.data:
+                self._out.popleft()
+                if self._out:
+                    self._out[0].ready = max(self._out[0].ready, head.ready)
+            if not (self._same_rate(head.baud) and self._same_framing(head.framing)):
+                piece = self._garbled(piece, head)
+            self.transport.write(piece)
+
+    def _garbled(self, data: bytes, output: _Output) -> bytes:
+        baud, framing = self.transport.rate() or output.baud, self.transport.framing()
+        sent_as = output.framing if framing else "8N1"
+        result = heard(data, output.baud, sent_as, baud, framing or "8N1", self._random(), check_parity=False)
+        self._note(
+            "garbled out",
+            len(data),
+            f"{len(data)} octets sent at {_setting(output.baud, output.framing)} are heard as {len(result)}: the client"
+            f" is set to {_setting(baud, framing)}",
+        )
+        return result
+
+    def _random(self) -> Random:
+        if self._chance is None:
+            self._chance = Random(f"{self._seed}/line")
+        return self._chance
+
+    def _note(self, counter: str, octets: int, text: str) -> None:
+        self.counters[counter] += octets
+        if self.explain is not None:
+            self.explain(text)
+
+
+def _setting(baud: int, framing: str) -> str:
+    return f"{baud} Bd {framing}" if framing else f"{baud} Bd"
+
+
+def _lost(data: bytes) -> None:
+    """Where octets of a line that has gone go."""

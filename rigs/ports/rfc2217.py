@@ -1,0 +1,224 @@
+"""A serial line on TCP with its settings: the server side of RFC 2217, on pyserial's telnet logic.
+
+The client sets rate, data bits, parity and stop bits, and the line model sees them: this is the transport that shows
+7E1 sign-on, wrong parity and wrong rates truthfully without an adaptor. One client at a time, as on a wire.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections.abc import Callable
+from typing import Any
+
+from serial import rfc2217
+
+from rigs.driver import Driver
+from rigs.ports.line import Line
+from rigs.ports.port import Attachment
+from rigs.ports.spec import PortSpec
+from rigs.ports.tcp import Connection, TcpPort
+
+_IAC = 0xFF
+_LONGEST_SUBOPTION = 64  # octets; those of RFC 2217 have at most 6
+
+
+class VirtualUart:
+    """The settings of the serial port as pyserial's PortManager reads and writes them.
+
+    ``changing`` is called before a setting changes, so that octets sent under the old ones are judged by them.
+    """
+
+    def __init__(self, changing: Callable[[], None]) -> None:
+        self._changing = changing
+        self._baudrate = 9600
+        self._bytesize = 8
+        self._parity = "N"
+        self._stopbits: float = 1
+        self.cts = self.dsr = self.cd = True
+        self.ri = False
+        self.dtr = self.rts = True
+        self.xonxoff = self.rtscts = False
+        self.breaks = 0
+
+    @property
+    def baudrate(self) -> int:
+        return self._baudrate
+
+    @baudrate.setter
+    def baudrate(self, baud: int) -> None:
+        if not 50 <= baud <= 4_000_000:
+            raise ValueError(f"{baud} Bd")
+        self._changing()
+        self._baudrate = baud
+
+    @property
+    def bytesize(self) -> int:
+        return self._bytesize
+
+    @bytesize.setter
+    def bytesize(self, bits: int) -> None:
+        if bits not in (5, 6, 7, 8):
+            raise ValueError(f"{bits} data bits")
+        self._changing()
+        self._bytesize = bits
+
+    @property
+    def parity(self) -> str:
+        return self._parity
+
+    @parity.setter
+    def parity(self, parity: str) -> None:
+        self._changing()
+        self._parity = parity
+
+    @property
+    def stopbits(self) -> float:
+        return self._stopbits
+
+    @stopbits.setter
+    def stopbits(self, bits: float) -> None:
+        self._changing()
+        self._stopbits = bits
+
+    @property
+    def break_condition(self) -> bool:
+        return False
+
+    @break_condition.setter
+    def break_condition(self, on: bool) -> None:
+        self.breaks += on
+
+    @property
+    def framing(self) -> str:
+        return f"{self._bytesize}{self._parity}{2 if self._stopbits > 1 else 1}"
+
+    def reset_input_buffer(self) -> None:
+        """Nothing is buffered here."""
+
+    def reset_output_buffer(self) -> None:
+        """Nothing is buffered here."""
+
+
+class _TelnetConnection(Connection):
+    """A TCP connection whose octets are telnet around those of the line."""
+
+    def __init__(self, port: Rfc2217Port) -> None:
+        super().__init__(port)
+        self._serial_port = port
+        self._data = bytearray()
+        self._accepted = False
+        self._manager: Any
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        if self._serial_port.client is not None:
+            self._serial_port.refused += 1
+            transport.abort()
+            return
+        self._accepted = True
+        self._serial_port.client = self
+        raw: socket.socket = transport.get_extra_info("socket")
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        transport.set_write_buffer_limits(high=1 << 18)
+        self.line = self._serial_port.line
+        self.uart = VirtualUart(self._flush)
+        self._manager = rfc2217.PortManager(self.uart, _Raw(transport))
+        self.line.opened()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._accepted:
+            self._serial_port.client = None
+            self.line.hung_up()
+
+    def buffer_updated(self, nbytes: int) -> None:
+        if not self._accepted:
+            return
+        data = bytes(self._port.buffer[:nbytes])
+        manager = self._manager
+        if manager.mode == rfc2217.M_NORMAL and manager.suboption is None and _IAC not in data:
+            self.line.arrived(data)
+            return
+        try:
+            for octet in manager.filter(data):
+                self._data += octet
+            if manager.suboption is not None and len(manager.suboption) > _LONGEST_SUBOPTION:
+                raise ValueError("a suboption without end")
+        except (ValueError, KeyError, IndexError, TypeError, struct.error) as error:
+            # The telnet layer can no longer be followed: the octets after this have no meaning.
+            self._data.clear()
+            self.line.counters["telnet errors"] += 1
+            if self.line.explain is not None:
+                self.line.explain(f"telnet from the client cannot be understood ({error}); connection closed")
+            self.abort()
+            return
+        self._flush()
+
+    def _flush(self) -> None:
+        if self._data:
+            data = bytes(self._data)
+            self._data.clear()
+            self.line.arrived(data)
+
+    def write(self, data: bytes) -> None:
+        self._transport.write(data.replace(b"\xff", b"\xff\xff"))
+
+
+class _Raw:
+    """Where PortManager writes its telnet octets."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self.write = transport.write
+
+
+class Rfc2217Port(TcpPort):
+    """A serial line offered as RFC 2217; it is the transport of its one line, whoever is connected."""
+
+    def __init__(self, spec: PortSpec, attachment: Attachment, driver: Driver) -> None:
+        super().__init__(spec, attachment, driver)
+        self.client: _TelnetConnection | None = None
+        self.line: Line
+        self._settings = VirtualUart(lambda: None)
+
+    async def open(self) -> None:
+        await super().open()
+        self.line = self.attachment.line(self, self.driver)
+        self.lines.append(self.line)
+
+    def close(self) -> None:
+        client = self.client
+        super().close()
+        if client is not None:
+            client.abort()
+        for line in self.lines:
+            line.close()
+        self.lines.clear()
+
+    def protocol(self) -> Connection:
+        return _TelnetConnection(self)
+
+    # -- Transport of the line: whoever is connected ----------------------------------------------------------------
+
+    def write(self, data: bytes) -> None:
+        """Send to the client; with none there the octets are lost."""
+        if self.client is None:
+            self.lost += len(data)
+        else:
+            self.client.write(data)
+
+    def rate(self) -> int:
+        """The client's setting, bits a second."""
+        return self._settings.baudrate if self.client is None else self.client.uart.baudrate
+
+    def framing(self) -> str:
+        """The client's setting, such as 7E1."""
+        return self._settings.framing if self.client is None else self.client.uart.framing
+
+    def follow(self, baud: int, framing: str) -> None:
+        """The settings are the client's."""
+
+    def hang_up(self) -> None:
+        """A line cannot be hung up from the meter's side."""

@@ -1,0 +1,200 @@
+"""A meter's serial port on a real adaptor: optical head, RS-232 or RS-485, by device file or USB serial number."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import deque
+
+import serial
+from serial.tools import list_ports
+
+from rigs.driver import Driver
+from rigs.ports.line import Line
+from rigs.ports.port import Attachment, Port
+from rigs.ports.spec import PortError, PortSpec, describe_os_error
+from rigs.ports.uart import character, character_time
+
+_CHUNK = 4096
+_PENDING = 1 << 16  # octets kept for an adaptor that is slow
+
+
+def find_adaptor(spec: PortSpec) -> str:
+    """The device file of a serial spec; raises :class:`PortError` naming the adaptors there are."""
+    if not spec.usb:
+        return spec.path
+    found = [(port.serial_number, port.device) for port in list_ports.comports() if port.serial_number]
+    for number, device in found:
+        if number == spec.usb:
+            return device
+    there = ", ".join(f"{number} ({device})" for number, device in found) or "none"
+    raise PortError(str(spec), "no adaptor with that serial number is plugged in", f"plugged in now: {there}")
+
+
+class SerialPort(Port):
+    """One serial device carrying one line. The port's own UART follows the rate and framing of the stack."""
+
+    def __init__(self, spec: PortSpec, attachment: Attachment, driver: Driver) -> None:
+        super().__init__(spec, attachment, driver)
+        self.line: Line
+        self.device = spec.path
+        self._uart: serial.Serial | None = None
+        self._descriptor = -1
+        self._setting = (9600, "8N1")
+        self._queue: deque[bytes | tuple[int, str]] = deque()
+        self._queued = 0
+        self._last = self._setting  # the last setting queued or made
+        self._timer: asyncio.TimerHandle | None = None
+        self._writing = False
+
+    @property
+    def address(self) -> str:
+        """The device that carries the meter's end; the client is at the other end of the cable."""
+        return self.device
+
+    async def open(self) -> None:
+        self.device = find_adaptor(self.spec)
+        try:
+            self._uart = serial.Serial(self.device, self._setting[0], timeout=0, write_timeout=0, exclusive=True)
+        except serial.SerialException as error:
+            raise self._reason(error) from None
+        except OSError as error:
+            raise describe_os_error(self.spec, error) from None
+        self._descriptor = self._uart.fileno()
+        os.set_blocking(self._descriptor, False)
+        self.line = self.attachment.line(self, self.driver, owns_uart=True)
+        self.lines.append(self.line)
+        self.follow(self.line.stack.baud, self.line.stack.character)
+        self.driver.loop.add_reader(self._descriptor, self._readable)
+
+    def _reason(self, error: serial.SerialException) -> PortError:
+        cause = error.__context__
+        if isinstance(cause, OSError) and cause.errno is not None:
+            return describe_os_error(self.spec, cause)
+        if error.errno is not None:
+            return describe_os_error(self.spec, OSError(error.errno, os.strerror(error.errno)))
+        return PortError(str(self.spec), str(error).partition(":")[0] or "cannot be opened")
+
+    def close(self) -> None:
+        if self._uart is None:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self.driver.loop.remove_reader(self._descriptor)
+        self.driver.loop.remove_writer(self._descriptor)
+        for line in self.lines:
+            line.close()
+        self.lines.clear()
+        uart, self._uart = self._uart, None
+        uart.close()
+
+    # -- Transport --------------------------------------------------------------------------------------------------
+
+    def rate(self) -> int:
+        """The far end of a cable cannot be seen: a wrong rate garbles by itself."""
+        return 0
+
+    def framing(self) -> str:
+        """Nor its framing."""
+        return ""
+
+    def hang_up(self) -> None:
+        """A line cannot be hung up from the meter's side."""
+
+    def follow(self, baud: int, framing: str) -> None:
+        """Set the UART so after what was written before has left it."""
+        if (baud, framing) != self._last:
+            self._last = (baud, framing)
+            self._queue.append((baud, framing))
+            self._work()
+
+    def write(self, data: bytes) -> None:
+        """Send after what is queued."""
+        if self._queued + len(data) > _PENDING:
+            self.lost += len(data)
+            return
+        self._queue.append(data)
+        self._queued += len(data)
+        self._work()
+
+    def _work(self) -> None:
+        """Do what is queued until something has to be waited for."""
+        if self._writing or self._timer is not None or self._uart is None:
+            return
+        while self._queue:
+            head = self._queue[0]
+            try:
+                if isinstance(head, tuple):
+                    waiting = self._uart.out_waiting
+                    if waiting:
+                        wait = waiting * character_time(*self._setting) / 1e9
+                        self._timer = self.driver.loop.call_later(wait + 0.001, self._drained)
+                        return
+                    self._set(*head)
+                    self._queue.popleft()
+                    continue
+                sent = os.write(self._descriptor, head)
+            except BlockingIOError:
+                sent = 0
+            except OSError:
+                self._unplugged()
+                return
+            self._queued -= sent
+            assert isinstance(head, bytes)
+            if sent == len(head):
+                self._queue.popleft()
+            else:
+                self._queue[0] = head[sent:]
+                self._writing = True
+                self.driver.loop.add_writer(self._descriptor, self._writable)
+                return
+
+    def _drained(self) -> None:
+        self._timer = None
+        self._work()
+
+    def _writable(self) -> None:
+        self._writing = False
+        self.driver.loop.remove_writer(self._descriptor)
+        self._work()
+
+    def _set(self, baud: int, framing: str) -> None:
+        assert self._uart is not None
+        bits = character(framing)
+        settings = {"baudrate": baud, "bytesize": bits.data_bits, "parity": bits.parity, "stopbits": bits.stop_bits}
+        try:
+            self._uart.apply_settings(settings)
+        except (serial.SerialException, OSError, ValueError) as error:
+            # Pseudo terminals and some adaptors have no 7E1: the rate is what matters most.
+            self.line.counters["settings refused"] += 1
+            if self.line.explain is not None:
+                self.line.explain(f"{self.device} refuses {baud} Bd {framing} ({error}); it goes on at {baud} Bd 8N1")
+            self._uart.apply_settings({"baudrate": baud, "bytesize": 8, "parity": "N", "stopbits": 1})
+        self._setting = (baud, framing)
+
+    # -- the loop calls ---------------------------------------------------------------------------------------------
+
+    def _readable(self) -> None:
+        try:
+            data = os.read(self._descriptor, _CHUNK)
+        except BlockingIOError:
+            return
+        except OSError:
+            self._unplugged()
+            return
+        if data:
+            self.line.arrived(data)
+            return
+        # No octets: either nothing was there after all, or the device has gone; asking it tells.
+        try:
+            assert self._uart is not None
+            _ = self._uart.in_waiting
+        except (OSError, serial.SerialException):
+            self._unplugged()
+
+    def _unplugged(self) -> None:
+        error = PortError(str(self.spec), f"{self.device} was unplugged", "plug it in and start again")
+        self.close()
+        if self.failed is not None:
+            self.failed(error)

@@ -1,0 +1,147 @@
+"""A rig: premises built from a rig file, their ports open, their clock running, on one event loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from rigs.config import ConfigError, DeviceSpec, PremisesSpec, RigFile
+from rigs.driver import ClockMode, Driver, utc_ns
+from rigs.ports import Attachment, LineOptions, Port, PortError, PortKind, PortSpec, Tap, make_port
+
+if TYPE_CHECKING:
+    from emulator.ports import Stack
+    from emulator.premises import Premises
+    from emulator.time import Clock
+
+STEPPED_START = 1_767_225_600_000_000_000
+"""First instant of a stepped clock that is given none: 2026-01-01T00:00:00Z, so that runs repeat to the octet."""
+
+WRAPPED_PORTS = {"-tcp": PortKind.TCP, "-udp": PortKind.UDP}
+"""How the names of ports that carry wrapper PDUs end, and the kind of port they need."""
+
+
+class PortedDevice(Protocol):
+    """What a rig asks of a device."""
+
+    @property
+    def stacks(self) -> Mapping[str, Callable[[], Stack]]: ...
+
+
+Builder = Callable[[str, PremisesSpec, "Clock", int], "Premises"]
+TapMaker = Callable[[str, PortSpec], Tap]
+
+
+class Rig:
+    """Running premises. Set ``taps`` and ``explain`` before :meth:`start`; all calls belong to the loop's thread."""
+
+    def __init__(
+        self,
+        file: RigFile,
+        *,
+        mode: ClockMode | None = None,
+        rate: float | None = None,
+        line: LineOptions | None = None,
+        folder: Path = Path(),
+        build: Builder | None = None,
+    ) -> None:
+        """``mode``, ``rate`` and ``line`` go before what the file says; pty links are made below ``folder``."""
+        from emulator.time import Clock
+
+        self.file = file
+        self.folder = folder
+        config = file.config.clock
+        if mode is None:
+            mode = config.runs if rate is None else (ClockMode.REAL if rate == 1 else ClockMode.ACCELERATED)
+        start = config.start_ns
+        if start is None:
+            start = STEPPED_START if mode is ClockMode.STEPPED else utc_ns()
+        self.clock = Clock(start)
+        self.driver = Driver(self.clock, mode, config.rate if rate is None else rate)
+        self.premises: dict[str, Premises] = {}
+        self.ports: dict[str, Port] = {}
+        """Open ports by name: ``premises/device/port``."""
+        self.taps: list[TapMaker] = []
+        self.explain: Callable[[str, str], None] | None = None
+        """Called with a port's name and a sentence for each thing a line or stack discarded or refused."""
+        self.failed: Callable[[PortError], None] | None = None
+        self._line = line
+        self._build = build
+
+    async def start(self) -> None:
+        """Build the premises and open the ports; raises :class:`PortError` or :class:`ConfigError`, all undone."""
+        build = self._build
+        if build is None:
+            from emulator.premises import build_premises as build
+        for spec in self.file.specs:
+            self.premises[spec.name] = build(spec.name, spec, self.clock, self.file.config.seed)
+        self.driver.start()
+        try:
+            for spec in self.file.specs:
+                premises = self.premises[spec.name]
+                for device in spec.devices():
+                    await self._open(spec.name, device, getattr(premises, device.kind))
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def _open(self, premises: str, spec: DeviceSpec, device: PortedDevice) -> None:
+        stacks = device.stacks
+        for name, port_spec in spec.ports.items():
+            where = f"{self.file.name}: {premises}.{spec.kind}.ports.{name}"
+            factory = stacks.get(name)
+            if factory is None:
+                allowed = ", ".join(stacks) or "none: it is reached through the hub"
+                raise ConfigError(f"{where}: this device has no such port; allowed are {allowed}")
+            needed = next((kind for ending, kind in WRAPPED_PORTS.items() if name.endswith(ending)), None)
+            if port_spec.wrapped and needed is None:
+                raise ConfigError(f"{where}: {port_spec}: octets of a line; use pty, serial, tcp+hdlc or rfc2217")
+            if needed is not None and port_spec.kind is not needed:
+                raise ConfigError(f"{where}: {port_spec}: carries wrapper PDUs; use {needed.value}:PORT")
+            full_name = f"{premises}/{spec.kind}/{name}"
+            port = make_port(port_spec, self._attachment(full_name, port_spec, spec, factory), self.driver, self.folder)
+            port.failed = self._port_failed
+            await port.open()
+            self.ports[full_name] = port
+
+    def _attachment(
+        self, name: str, port_spec: PortSpec, spec: DeviceSpec, factory: Callable[[], Stack]
+    ) -> Attachment:
+        explain = self.explain
+        return Attachment(
+            name,
+            factory,
+            self._line or spec.line,
+            seed=str(self.file.config.seed),
+            tap=_together([make(name, port_spec) for make in self.taps]),
+            explain=None if explain is None else (lambda text: explain(name, text)),
+        )
+
+    async def stop(self) -> None:
+        """Close every port and stop the clock."""
+        for port in self.ports.values():
+            with suppress(OSError):
+                port.close()
+        self.ports.clear()
+        self.driver.stop()
+
+    def _port_failed(self, error: PortError) -> None:
+        if self.failed is not None:
+            self.failed(error)
+
+
+def _together(taps: list[Tap]) -> Tap | None:
+    match taps:
+        case []:
+            return None
+        case [tap]:
+            return tap
+        case _:
+
+            def all_of_them(now: int, inbound: bool, data: bytes) -> None:
+                for tap in taps:
+                    tap(now, inbound, data)
+
+            return all_of_them
