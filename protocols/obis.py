@@ -6,6 +6,7 @@ import re
 import sys
 from functools import lru_cache
 
+OCTETS = 6
 _TEXT = re.compile(r"(\d{1,3})[-.](\d{1,3})[:.](\d{1,3})\.(\d{1,3})\.(\d{1,3})(?:[.*](\d{1,3}))?")
 
 
