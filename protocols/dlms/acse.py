@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 from protocols.errors import DecodeError
 
@@ -12,7 +11,8 @@ CONTEXT_PREFIX = bytes.fromhex("608574050801")
 MECHANISM_PREFIX = bytes.fromhex("608574050802")
 UNKNOWN = 0
 """A context or mechanism name outside the DLMS tree."""
-VERSION_1 = b"\x07\x80"
+_CONTEXT_NAME = b"\xa1\x09\x06\x07" + CONTEXT_PREFIX
+_RESPONDER = b"\x88\x02\x07\x80\x89\x07" + MECHANISM_PREFIX
 
 
 class AssociationResult(IntEnum):
@@ -51,8 +51,7 @@ class ProviderDiagnostic(IntEnum):
     NO_COMMON_VERSION = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Aarq:
+class Aarq(NamedTuple):
     """A client asks for an association.
 
     ``context`` and ``mechanism`` are the last arcs of their names, 0 for a name outside the DLMS tree. ``title`` is the
@@ -73,7 +72,7 @@ class Aarq:
         parts: list[bytes] = []
         if self.protocol_version is not None:
             parts.append(tlv(0x80, self.protocol_version))
-        parts.append(_name(0xA1, CONTEXT_PREFIX, self.context))
+        parts.append(_CONTEXT_NAME + bytes((self.context,)))
         if self.title is not None:
             parts.append(tlv(0xA6, tlv(0x04, self.title)))
         if self.user_id is not None:
@@ -119,8 +118,7 @@ class Aarq:
         return cls(context, user_information, mechanism, authentication, title, user_id, protocol_version)
 
 
-@dataclass(frozen=True, slots=True)
-class Aare:
+class Aare(NamedTuple):
     """A server's answer."""
 
     context: int
@@ -135,13 +133,13 @@ class Aare:
     def encode(self) -> bytes:
         """Octets from the tag 61 on."""
         parts = [
-            _name(0xA1, CONTEXT_PREFIX, self.context),
-            bytes((0xA2, 3, 2, 1, self.result, 0xA3, 5, self.source, 3, 2, 1, self.diagnostic)),
+            _CONTEXT_NAME,
+            bytes((self.context, 0xA2, 3, 2, 1, self.result, 0xA3, 5, self.source, 3, 2, 1, self.diagnostic)),
         ]
         if self.title is not None:
             parts.append(tlv(0xA4, tlv(0x04, self.title)))
         if self.mechanism is not None:
-            parts.append(b"\x88\x02\x07\x80" + tlv(0x89, MECHANISM_PREFIX + bytes((self.mechanism,))))
+            parts.append(_RESPONDER + bytes((self.mechanism,)))
         if self.authentication is not None:
             parts.append(tlv(0xAA, tlv(0x80, self.authentication)))
         if self.user_information is not None:
@@ -182,8 +180,7 @@ class Aare:
         return cls(context, result, source, diagnostic, user_information, title, mechanism, authentication)
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
+class Release(NamedTuple):
     """RLRQ and RLRE. ``reason`` 0 normal, 1 urgent (request) or not finished (response), 30 user defined."""
 
     response: bool
@@ -219,46 +216,43 @@ def tlv(tag: int, value: bytes) -> bytes:
     return bytes((tag, 0x80 | octets)) + size.to_bytes(octets, "big") + value
 
 
-def fields(apdu: bytes, tag: int) -> Iterator[tuple[int, bytes, int]]:
-    """Tag, value and offset of each field of a constructed BER value that fills ``apdu``."""
-    found, value, _ = _field(apdu, 0)
-    if found != tag:
-        raise DecodeError(f"tag {found:02X}", 0, f"{tag:02X}")
-    offset = len(apdu) - len(value)
-    if offset + len(value) != len(apdu) or not apdu.endswith(value):
-        raise DecodeError("octets after the end", offset)
-    position = 0
-    while position < len(value):
-        field_tag, content, end = _field(value, position)
-        yield field_tag, content, offset + position
+def fields(apdu: bytes, tag: int) -> list[tuple[int, bytes, int]]:
+    """Tag, value and offset of each field of a constructed BER value that fills ``apdu``. Raises DecodeError."""
+    if not apdu or apdu[0] != tag:
+        raise DecodeError(f"tag {apdu[:1].hex() or 'missing'}", 0, f"{tag:02X}")
+    size, position = _length(apdu, 1)
+    if position + size != len(apdu):
+        raise DecodeError(f"{len(apdu) - position} octets", position, f"{size}")
+    found: list[tuple[int, bytes, int]] = []
+    while position < len(apdu):
+        size, start = _length(apdu, position + 1)
+        end = start + size
+        if end > len(apdu):
+            raise DecodeError("cut off", position, f"{size} octets")
+        found.append((apdu[position], apdu[start:end], position))
         position = end
+    return found
 
 
 def inner(value: bytes, tag: int, offset: int) -> bytes:
-    """The value of the one field of that tag in ``value``."""
-    found, content, end = _field(value, 0)
-    if found != tag or end != len(value):
-        raise DecodeError(f"tag {found:02X} of {len(value)} octets", offset, f"one field {tag:02X}")
-    return content
+    """The value of the one field of that tag in ``value``; ``offset`` is where that stands. Raises DecodeError."""
+    size, start = _length(value, 1)
+    if value[0] != tag or start + size != len(value):
+        raise DecodeError(f"tag {value[0]:02X} of {len(value)} octets", offset, f"one field {tag:02X}")
+    return value[start:]
 
 
-def _field(octets: bytes, offset: int) -> tuple[int, bytes, int]:
-    if offset + 2 > len(octets):
-        raise DecodeError("cut off", offset, "a tag and a length")
-    size, start = octets[offset + 1], offset + 2
-    if size >= 0x80:
-        count = size & 0x7F
-        if not 1 <= count <= 3:
-            raise DecodeError(f"length of {count} octets", offset + 1, "at most 3")
-        size, start = int.from_bytes(octets[start : start + count], "big"), start + count
-    end = start + size
-    if end > len(octets):
-        raise DecodeError("cut off", offset, f"{size} octets")
-    return octets[offset], octets[start:end], end
-
-
-def _name(tag: int, prefix: bytes, arc: int) -> bytes:
-    return tlv(tag, tlv(0x06, prefix + bytes((arc,))))
+def _length(octets: bytes, offset: int) -> tuple[int, int]:
+    """The length at ``offset`` and where it ends."""
+    if offset >= len(octets):
+        raise DecodeError("cut off", offset, "a length")
+    size = octets[offset]
+    if size < 0x80:
+        return size, offset + 1
+    end = offset + 1 + (size & 0x7F)
+    if not 1 <= size & 0x7F <= 3 or end > len(octets):
+        raise DecodeError(f"length of {size & 0x7F} octets", offset, "1 to 3 octets that are there")
+    return int.from_bytes(octets[offset + 1 : end], "big"), end
 
 
 def _arc(name: bytes, prefix: bytes) -> int:

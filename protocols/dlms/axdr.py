@@ -20,13 +20,13 @@ MAX_EMPTY = 65_535
 
 
 class BitString(NamedTuple):
-    """``count`` bits, the first in the most significant bit of the first octet."""
+    """``size`` bits, the first in the most significant bit of the first octet."""
 
-    count: int
+    size: int
     octets: bytes
 
     def __str__(self) -> str:
-        return f"{int.from_bytes(self.octets, 'big'):0{len(self.octets) * 8}b}"[: self.count] if self.count else ""
+        return f"{int.from_bytes(self.octets, 'big'):0{len(self.octets) * 8}b}"[: self.size] if self.size else ""
 
     @classmethod
     def of(cls, bits: str) -> BitString:
@@ -54,7 +54,7 @@ class CompactArray(NamedTuple):
         return tuple(found)
 
 
-Value: TypeAlias = "None | int | float | bytes | str | BitString | CompactArray | tuple[Data, ...]"
+Value: TypeAlias = "int | float | bytes | str | BitString | CompactArray | tuple[Data, ...] | None"
 
 
 class Data(NamedTuple):
@@ -73,6 +73,29 @@ def length(count: int) -> bytes:
         return bytes((count,))
     octets = -(-count.bit_length() // 8)
     return bytes((0x80 | octets,)) + count.to_bytes(octets, "big")
+
+
+def fitting(room: int) -> int:
+    """How many octets go into ``room`` octets (no more than 65,538) together with their own length; 0 when none do."""
+    if room <= 0x80:
+        return max(room - 1, 0)
+    if room <= 0x101:
+        return max(room - 2, 0x7F)
+    return max(room - 3, 0xFF)
+
+
+def sized(part: bytes) -> bytes:
+    """Octets after their length, as an A-XDR octet string without a tag."""
+    return length(len(part)) + part
+
+
+def read_sized(buffer: bytes, offset: int) -> tuple[bytes, int]:
+    """The octets of a string at ``offset`` that starts with its length, and where it ends; DecodeError."""
+    count, start = read_length(buffer, offset)
+    end = start + count
+    if end > len(buffer):
+        raise DecodeError("cut off", start, f"{count} octets")
+    return buffer[start:end], end
 
 
 def boolean(value: object) -> bytes:
@@ -395,9 +418,7 @@ def _description_end(buffer: bytes, offset: int, depth: int) -> int:
     return offset + 1
 
 
-def _untagged(
-    description: bytes, at: int, contents: bytes, offset: int, depth: int
-) -> tuple[Data, int, int]:
+def _untagged(description: bytes, at: int, contents: bytes, offset: int, depth: int) -> tuple[Data, int, int]:
     """An element without tags: its Data, where its description ends and where its contents end."""
     if depth <= 0:
         raise DecodeError(f"nested deeper than {MAX_DEPTH}", offset)

@@ -169,6 +169,7 @@ class ServiceError(IntEnum):
 class InitiateErrorCode(IntEnum):
     """initiate of a confirmed-service-error."""
 
+    OTHER = 0
     VERSION_TOO_LOW = 1
     INCOMPATIBLE_CONFORMANCE = 2
     PDU_SIZE_TOO_SHORT = 3

@@ -60,7 +60,7 @@ def verify(
     context: SecurityContext | None = None,
     titles: tuple[bytes, bytes] = (b"", b""),
 ) -> bool:
-    """Whether ``reply`` is the other side's right answer to the challenge ``sent``.
+    """Whether ``reply`` is the other side's right answer to the challenge ``sent``; a GMAC's counter is then used up.
 
     ``titles`` are our and the other side's system title.
     """
@@ -70,7 +70,10 @@ def verify(
             if len(reply) != _GMAC_REPLY or len(known.peer_title) != 8:
                 return False
             counter = int.from_bytes(reply[1:5], "big")
-            return compare_digest(known.authentication_tag(counter, sent, known.peer_title), reply)
+            if not compare_digest(known.authentication_tag(counter, sent, known.peer_title), reply):
+                return False
+            known.counters.received = max(known.counters.received, counter)
+            return True
         case Mechanism.HLS_ECDSA:
             known = _needed(context)
             if known.peer_verifying is None:
@@ -98,7 +101,7 @@ def _manufacturer(secret: bytes, challenge: bytes) -> bytes:
     """Mechanism 2 is the manufacturer's choice; customary is AES-128-ECB with secret and challenge padded by zeros."""
     key = secret[:_BLOCK].ljust(_BLOCK, b"\0")
     padded = challenge.ljust(-(-len(challenge) // _BLOCK) * _BLOCK, b"\0")
-    encryptor = Cipher(algorithms.AES(key), modes.ECB()).encryptor()  # noqa: S305
+    encryptor = Cipher(algorithms.AES(key), modes.ECB()).encryptor()
     return encryptor.update(padded) + encryptor.finalize()
 
 

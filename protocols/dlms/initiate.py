@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from protocols.dlms import axdr
 from protocols.dlms.enums import ApduTag, InitiateErrorCode
@@ -11,11 +11,11 @@ from protocols.errors import DecodeError
 DLMS_VERSION = 6
 VAA_NAME_LN = 0x0007
 _CONFORMANCE = b"\x5f\x1f\x04\x00"
+_USUAL = b"\x01\x00\x00\x00" + bytes((DLMS_VERSION,)) + _CONFORMANCE  # no key, an answer wanted, no quality of service
 _CONFORMANCE_SHORT = b"\x5f\x04\x00"  # as some implementations shorten the application tag
 
 
-@dataclass(frozen=True, slots=True)
-class InitiateRequest:
+class InitiateRequest(NamedTuple):
     """What a client proposes. ``conformance`` 24 bits; ``max_pdu`` in octets, 0 for no limit."""
 
     conformance: int
@@ -27,7 +27,11 @@ class InitiateRequest:
 
     def encode(self) -> bytes:
         """Octets from the tag 01 on."""
-        dedicated = b"\x00" if self.dedicated_key is None else b"\x01" + axdr.length(len(self.dedicated_key)) + self.dedicated_key
+        dedicated = (
+            b"\x00"
+            if self.dedicated_key is None
+            else b"\x01" + axdr.length(len(self.dedicated_key)) + self.dedicated_key
+        )
         allowed = b"\x00" if self.response_allowed else b"\x01\x00"
         quality = b"\x00" if self.quality_of_service is None else bytes((1, self.quality_of_service & 0xFF))
         return (
@@ -44,6 +48,8 @@ class InitiateRequest:
     @classmethod
     def decode(cls, octets: bytes) -> InitiateRequest:
         """Raises DecodeError."""
+        if len(octets) == len(_USUAL) + 5 and octets.startswith(_USUAL):
+            return cls(int.from_bytes(octets[-5:-2], "big"), int.from_bytes(octets[-2:], "big"))
         offset = _expect(octets, 0, ApduTag.INITIATE_REQUEST)
         dedicated: bytes | None = None
         present, offset = _octet(octets, offset)
@@ -61,12 +67,12 @@ class InitiateRequest:
             quality, offset = _octet(octets, offset)
         version, offset = _octet(octets, offset)
         conformance, offset = _conformance(octets, offset)
-        size_octets, _ = _slice(octets, offset, 2)
+        size_octets, end = _slice(octets, offset, 2)
+        _finished(octets, end)
         return cls(conformance, int.from_bytes(size_octets, "big"), dedicated, allowed, quality, version)
 
 
-@dataclass(frozen=True, slots=True)
-class InitiateResponse:
+class InitiateResponse(NamedTuple):
     """What was negotiated. ``max_pdu`` is the largest APDU that the server takes."""
 
     conformance: int
@@ -98,10 +104,9 @@ class InitiateResponse:
             quality, offset = _octet(octets, offset)
         version, offset = _octet(octets, offset)
         conformance, offset = _conformance(octets, offset)
-        rest, _ = _slice(octets, offset, 4)
-        return cls(
-            conformance, int.from_bytes(rest[:2], "big"), quality, version, int.from_bytes(rest[2:], "big")
-        )
+        rest, end = _slice(octets, offset, 4)
+        _finished(octets, end)
+        return cls(conformance, int.from_bytes(rest[:2], "big"), quality, version, int.from_bytes(rest[2:], "big"))
 
 
 def initiate_error(code: InitiateErrorCode) -> bytes:
@@ -111,8 +116,8 @@ def initiate_error(code: InitiateErrorCode) -> bytes:
 
 def decode_initiate_error(octets: bytes) -> InitiateErrorCode:
     """The code of a confirmed-service-error of Initiate; DecodeError for anything else."""
-    if len(octets) != 4 or octets[:3] != b"\x0e\x01\x06" or not 1 <= octets[3] <= len(InitiateErrorCode):
-        raise DecodeError(f"{octets.hex()} is no error of Initiate", 0, "0E 01 06 and 1 to 4")
+    if len(octets) != 4 or octets[:3] != b"\x0e\x01\x06" or octets[3] > max(InitiateErrorCode):
+        raise DecodeError(f"{octets.hex()} is no error of Initiate", 0, "0E 01 06 and 0 to 4")
     return InitiateErrorCode(octets[3])
 
 
@@ -126,6 +131,11 @@ def _slice(octets: bytes, offset: int, size: int) -> tuple[bytes, int]:
     if offset + size > len(octets):
         raise DecodeError("cut off", offset, f"{size} octets")
     return octets[offset : offset + size], offset + size
+
+
+def _finished(octets: bytes, end: int) -> None:
+    if end != len(octets):
+        raise DecodeError(f"{len(octets) - end} octets too many", end)
 
 
 def _expect(octets: bytes, offset: int, tag: int) -> int:

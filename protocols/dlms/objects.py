@@ -34,6 +34,10 @@ class Objects(Protocol):
         """Give an attribute a new value, encoded Data."""
         ...
 
+    def attributes(self, descriptor: bytes) -> tuple[int, ...]:
+        """Indices of all attributes of the object in a descriptor, ascending, whether they may be read or not."""
+        ...
+
     def action(self, descriptor: bytes, parameters: bytes | None) -> bytes | None:
         """Run a method; its encoded return value, None without one."""
         ...
@@ -93,7 +97,10 @@ class Offer(Protocol):
         ...
 
     def refused(self, association: Association, why: str) -> None:
-        """Something was refused for the sake of security: ``authentication``, ``deciphering`` or ``counter``."""
+        """Something was refused for the sake of security.
+
+        ``why`` is ``authentication``, ``deciphering``, ``counter``, or ``policy`` for protection weaker than required.
+        """
         ...
 
 

@@ -6,7 +6,7 @@ title and that counter. A receiver takes each counter once and only upwards.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, IntEnum, IntFlag
 from functools import lru_cache
 from hmac import compare_digest
@@ -25,6 +25,8 @@ TITLE_OCTETS = 8
 COUNTER_MAX = 0xFFFFFFFF
 _GCM_TAG = 16
 _HEADER = 5  # security control and invocation counter
+_LEAST_FULL = 2 + _HEADER + 1 + TAG_OCTETS
+_SEALED = 1 + 3 + _HEADER + TAG_OCTETS  # with the length of an APDU that fits in 65,535 octets
 
 
 class SecuritySuite(IntEnum):
@@ -46,6 +48,9 @@ class Protection(IntFlag):
 
 
 AUTHENTICATED_ENCRYPTED = int(Protection.AUTHENTICATED | Protection.ENCRYPTED)
+# Plain numbers for what is done with each APDU: arithmetic on flags takes ten times as long.
+_AUTHENTICATED, _ENCRYPTED = int(Protection.AUTHENTICATED), int(Protection.ENCRYPTED)
+_BROADCAST, _COMPRESSED = int(Protection.BROADCAST), int(Protection.COMPRESSED)
 
 
 class Envelope(Enum):
@@ -108,7 +113,7 @@ class GeneralHeader:
     def additional(self) -> bytes:
         """What of it is authenticated, each part with its length."""
         return b"".join(
-            _sized(part)
+            axdr.sized(part)
             for part in (self.transaction_id, self.originator, self.recipient, self.date_time, self.other_information)
         )
 
@@ -134,9 +139,15 @@ def required_protection(policy: int) -> int:
 
     Version 0 counts 1 authenticated, 2 encrypted, 3 both; version 1 has bit 2 authenticated, bit 3 encrypted.
     """
-    authenticated = Protection.AUTHENTICATED if policy & 0x05 else 0
-    encrypted = Protection.ENCRYPTED if policy & 0x0A else 0
-    return int(authenticated | encrypted)
+    return (_AUTHENTICATED if policy & 0x05 else 0) | (_ENCRYPTED if policy & 0x0A else 0)
+
+
+def response_protection(policy: int) -> int:
+    """Security control bits that a security policy asks of responses beyond those of their requests (class 64).
+
+    Version 0 asks the same of both; version 1 has bit 5 authenticated, bit 6 encrypted.
+    """
+    return (_AUTHENTICATED if policy & 0x20 else 0) | (_ENCRYPTED if policy & 0x40 else 0)
 
 
 class SecurityContext:
@@ -175,7 +186,7 @@ class SecurityContext:
         self.peer_title = peer_title
         self.keys = keys
         self.counters = counters
-        self.dedicated_counters = Counters()
+        self.dedicated_counters = Counters(received=-1)  # a new key: its first counter may be 0
         self.policy = policy
         self.signing = signing
         self.peer_verifying = peer_verifying
@@ -184,10 +195,11 @@ class SecurityContext:
         """Take the next invocation counter of the global key."""
         return _next(self.counters)
 
-    def protect(
-        self, plain: bytes, envelope: Envelope, protection: int, header: GeneralHeader | None = None
-    ) -> bytes:
-        """``plain`` in its envelope. Raises LocalProtocolError for a service the envelope has no tag for."""
+    def protect(self, plain: bytes, envelope: Envelope, protection: int, header: GeneralHeader | None = None) -> bytes:
+        """``plain`` in its envelope.
+
+        Raises LocalProtocolError for a service the envelope has no tag for, and when the counter is used up.
+        """
         match envelope:
             case Envelope.GLO:
                 content = self._seal(plain, self.keys.encryption, _next(self.counters), protection, b"")
@@ -197,10 +209,10 @@ class SecurityContext:
                 return _tagged(_DED, plain) + axdr.length(len(content)) + content
             case Envelope.GENERAL_GLO:
                 content = self._seal(plain, self.keys.encryption, _next(self.counters), protection, b"")
-                return b"\xdb" + _sized(self.system_title) + axdr.length(len(content)) + content
+                return b"\xdb" + axdr.sized(self.system_title) + axdr.length(len(content)) + content
             case Envelope.GENERAL_DED:
                 content = self._seal(plain, self._dedicated(), _next(self.dedicated_counters), protection, b"")
-                return b"\xdc" + _sized(self.system_title) + axdr.length(len(content)) + content
+                return b"\xdc" + axdr.sized(self.system_title) + axdr.length(len(content)) + content
             case Envelope.GENERAL_CIPHERING:
                 return self._general(plain, protection, header or GeneralHeader())
 
@@ -211,13 +223,19 @@ class SecurityContext:
         """
         tag = apdu[0] if apdu else -1
         if tag in _GLO_TAGS:
+            plain = self.open_short(apdu)
+            if plain is not None:
+                return Unprotected(plain, Envelope.GLO, AUTHENTICATED_ENCRYPTED, self.counters.received)
+        if tag in _GLO_TAGS:
             start, end = _content(apdu, 1)
-            return self._open(apdu, start, end, Envelope.GLO, self.keys.encryption, self.counters, None)
+            opened = self._open(apdu, start, end, Envelope.GLO, self.keys.encryption, self.counters, None)
+            return _matching(opened, _GLO, apdu)
         if tag in _DED_TAGS:
             start, end = _content(apdu, 1)
-            return self._open(apdu, start, end, Envelope.DED, self._dedicated(), self.dedicated_counters, None)
+            opened = self._open(apdu, start, end, Envelope.DED, self._dedicated(), self.dedicated_counters, None)
+            return _matching(opened, _DED, apdu)
         if tag == ApduTag.GENERAL_GLO_CIPHERING or tag == ApduTag.GENERAL_DED_CIPHERING:
-            title, offset = _octets(apdu, 1)
+            title, offset = axdr.read_sized(apdu, 1)
             self._check_title(title)
             start, end = _content(apdu, offset)
             if tag == ApduTag.GENERAL_GLO_CIPHERING:
@@ -228,14 +246,63 @@ class SecurityContext:
             return self._open_general(apdu)
         raise DecodeError(f"tag {tag} is no protected APDU", 0)
 
+    def overhead(self, envelope: Envelope, header: GeneralHeader | None = None) -> int:
+        """Octets that :meth:`protect` adds to an APDU at most."""
+        if envelope is Envelope.GLO or envelope is Envelope.DED:
+            return _SEALED
+        if envelope is not Envelope.GENERAL_CIPHERING:
+            return _SEALED + len(axdr.sized(self.system_title))
+        return _SEALED + len(b"".join(self._general_parts(header or GeneralHeader())[:2]))
+
     def authentication_tag(self, counter: int, challenge: bytes, title: bytes) -> bytes:
         """SC, counter and GMAC over a challenge by the holder of ``title``: passes 3 and 4 of HLS-GMAC."""
-        control = bytes((Protection.AUTHENTICATED | self.suite,))
+        control = bytes((_AUTHENTICATED | self.suite,))
         octets = counter.to_bytes(4, "big")
-        mac = cipher(self.keys.encryption).encrypt(
-            title + octets, b"", control + self.keys.authentication + challenge
-        )
+        mac = cipher(self.keys.encryption).encrypt(title + octets, b"", control + self.keys.authentication + challenge)
         return control + octets + mac[:TAG_OCTETS]
+
+    def open_short(self, apdu: bytes) -> bytes | None:
+        """The plain octets of the usual: a glo- APDU below 128 octets, encrypted and authenticated with unicast keys.
+
+        None for anything else and for anything amiss; :meth:`unprotect` tells what it is.
+        """
+        size = len(apdu)
+        octets = apdu[3:7]
+        counter = int.from_bytes(octets, "big")
+        if (
+            not _LEAST_FULL <= size < 0x82
+            or apdu[1] != size - 2
+            or apdu[2] != AUTHENTICATED_ENCRYPTED | self.suite
+            or counter <= self.counters.received
+            or len(self.peer_title) != TITLE_OCTETS
+        ):
+            return None
+        nonce = self.peer_title + octets
+        keys = self.keys
+        encrypt = cipher(keys.encryption).encrypt
+        plain = encrypt(nonce, apdu[7:-TAG_OCTETS], None)[:-_GCM_TAG]
+        made = encrypt(nonce, plain, apdu[2:3] + keys.authentication)
+        if not compare_digest(made[-_GCM_TAG:-4], apdu[-TAG_OCTETS:]) or _GLO.get(plain[0]) != apdu[:1]:
+            return None
+        self.counters.received = counter
+        return plain
+
+    def seal_short(self, plain: bytes) -> bytes:
+        """What :meth:`protect` makes of a short service APDU in the usual way: glo-, both protections.
+
+        For no more than 108 octets, and only while the counter is not :attr:`exhausted`.
+        """
+        self.counters.sent = counter = self.counters.sent + 1
+        octets = counter.to_bytes(4, "big")
+        control = bytes((AUTHENTICATED_ENCRYPTED | self.suite,))
+        keys = self.keys
+        sealed = cipher(keys.encryption).encrypt(self.system_title + octets, plain, control + keys.authentication)
+        return _GLO[plain[0]] + bytes((len(sealed) + 1,)) + control + octets + sealed[:-4]
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the invocation counter of the global key is used up."""
+        return self.counters.sent >= COUNTER_MAX
 
     # -- one content ------------------------------------------------------------------------------------------------
 
@@ -246,10 +313,10 @@ class SecurityContext:
         if protection & AUTHENTICATED_ENCRYPTED == AUTHENTICATED_ENCRYPTED:
             sealed = cipher(key).encrypt(nonce, plain, control + self.keys.authentication + additional)
             return control + octets + sealed[:-4]
-        if protection & Protection.AUTHENTICATED:
+        if protection & _AUTHENTICATED:
             mac = cipher(key).encrypt(nonce, b"", control + self.keys.authentication + additional + plain)
             return control + octets + plain + mac[:TAG_OCTETS]
-        if protection & Protection.ENCRYPTED:
+        if protection & _ENCRYPTED:
             return control + octets + cipher(key).encrypt(nonce, plain, None)[:-_GCM_TAG]
         return control + octets + plain
 
@@ -265,9 +332,11 @@ class SecurityContext:
     ) -> Unprotected:
         control = apdu[start]
         protection = control & 0xF0
-        if control & 0x0F != self.suite or protection & Protection.COMPRESSED:
-            raise SecurityError(SecurityFault.DECIPHERING, f"security control {control:02X}: suite {self.suite} is used")
-        broadcast = bool(protection & Protection.BROADCAST)
+        if control & 0x0F != self.suite or protection & _COMPRESSED:
+            raise SecurityError(
+                SecurityFault.DECIPHERING, f"security control {control:02X}: suite {self.suite} is used"
+            )
+        broadcast = protection & _BROADCAST != 0
         if broadcast:
             if self.keys.broadcast is None or envelope not in (Envelope.GLO, Envelope.GENERAL_GLO):
                 raise SecurityError(SecurityFault.KEY, "no broadcast key")
@@ -293,13 +362,13 @@ class SecurityContext:
         self, body: bytes, protection: int, key: bytes, nonce: bytes, control: bytes, additional: bytes
     ) -> bytes:
         gcm = cipher(key)
-        if not protection & Protection.AUTHENTICATED:
-            return gcm.encrypt(nonce, body, None)[:-_GCM_TAG] if protection & Protection.ENCRYPTED else body
+        if not protection & _AUTHENTICATED:
+            return gcm.encrypt(nonce, body, None)[:-_GCM_TAG] if protection & _ENCRYPTED else body
         if len(body) < TAG_OCTETS:
             raise SecurityError(SecurityFault.DECIPHERING, "shorter than its authentication tag")
         text, tag = body[:-TAG_OCTETS], body[-TAG_OCTETS:]
         known = control + self.keys.authentication + additional
-        if protection & Protection.ENCRYPTED:
+        if protection & _ENCRYPTED:
             # GCM counts its key stream alike both ways, and the library refuses tags cut to 12 octets: so the
             # plaintext comes from encrypting the ciphertext, and the tag from encrypting that again.
             plain = gcm.encrypt(nonce, text, None)[:-_GCM_TAG]
@@ -314,27 +383,22 @@ class SecurityContext:
     # -- general-ciphering ------------------------------------------------------------------------------------------
 
     def _general(self, plain: bytes, protection: int, header: GeneralHeader) -> bytes:
-        header = GeneralHeader(
-            header.transaction_id,
-            self.system_title,
-            self.peer_title,
-            header.date_time,
-            header.other_information,
-            header.wrapped_key,
-            header.identified,
-        )
-        if header.wrapped_key is not None:
-            key, info = self._unwrapped(header.wrapped_key), b"\x01\x01\x00" + _sized(header.wrapped_key)
-        else:
-            key, info = self.keys.encryption, b"\x01\x00\x00" if header.identified else b"\x00"
-        content = self._seal(plain, key, _next(self.counters), protection, header.additional())
-        return b"\xdd" + header.additional() + info + axdr.length(len(content)) + content
+        additional, info, key = self._general_parts(header)
+        content = self._seal(plain, key, _next(self.counters), protection, additional)
+        return b"\xdd" + additional + info + axdr.length(len(content)) + content
+
+    def _general_parts(self, header: GeneralHeader) -> tuple[bytes, bytes, bytes]:
+        """What goes before the ciphered content, with us as originator: authenticated parts, key-info; and the key."""
+        own = replace(header, originator=self.system_title, recipient=self.peer_title)
+        if own.wrapped_key is not None:
+            return own.additional(), b"\x01\x01\x00" + axdr.sized(own.wrapped_key), self._unwrapped(own.wrapped_key)
+        return own.additional(), b"\x01\x00\x00" if own.identified else b"\x00", self.keys.encryption
 
     def _open_general(self, apdu: bytes) -> Unprotected:
         offset = 1
         parts: list[bytes] = []
         for _ in range(5):
-            part, offset = _octets(apdu, offset)
+            part, offset = axdr.read_sized(apdu, offset)
             parts.append(part)
         transaction, originator, recipient, date_time, other = parts
         wrapped: bytes | None = None
@@ -348,7 +412,7 @@ class SecurityContext:
             if choice == b"\x00" and detail == b"\x00":
                 identified = True
             elif choice == b"\x01" and detail == b"\x00":
-                wrapped, offset = _octets(apdu, offset)
+                wrapped, offset = axdr.read_sized(apdu, offset)
                 key = self._unwrapped(wrapped)
             else:
                 raise SecurityError(SecurityFault.KEY, "a key that is not held: the unicast key or a wrapped one is")
@@ -383,7 +447,9 @@ class SecurityContext:
         if not self.peer_title and len(title) == TITLE_OCTETS:
             self.peer_title = title
         elif title and title != self.peer_title:
-            raise SecurityError(SecurityFault.TITLE, f"from {title.hex()}, the association is with {self.peer_title.hex()}")
+            raise SecurityError(
+                SecurityFault.TITLE, f"from {title.hex()}, the association is with {self.peer_title.hex()}"
+            )
 
 
 def _next(counters: Counters) -> int:
@@ -393,29 +459,30 @@ def _next(counters: Counters) -> int:
     return counters.sent
 
 
-def _sized(part: bytes) -> bytes:
-    return axdr.length(len(part)) + part
-
-
-def _octets(apdu: bytes, offset: int) -> tuple[bytes, int]:
-    size, start = axdr.read_length(apdu, offset)
-    if start + size > len(apdu):
-        raise DecodeError("cut off", offset, f"{size} octets")
-    return apdu[start : start + size], start + size
-
-
 def _content(apdu: bytes, offset: int) -> tuple[int, int]:
     """Where the ciphered content starts and ends; it must fill the APDU and hold a security header."""
     size, start = axdr.read_length(apdu, offset)
     if start + size != len(apdu) or size < _HEADER:
-        raise DecodeError(f"ciphered content of {size} octets", offset, f"{len(apdu) - start} octets, at least {_HEADER}")
+        raise DecodeError(
+            f"ciphered content of {size} octets", offset, f"{len(apdu) - start} octets, at least {_HEADER}"
+        )
     return start, start + size
+
+
+def _matching(opened: Unprotected, tags: dict[int, bytes], apdu: bytes) -> Unprotected:
+    """A glo- or ded- tag names the service inside; another one there is refused."""
+    plain = opened.plain
+    if not plain or False:
+        raise DecodeError(f"an APDU of tag {plain[:1].hex()} under tag {apdu[0]:02X}", 0)
+    return opened
 
 
 def _tagged(tags: dict[int, bytes], plain: bytes) -> bytes:
     tag = tags.get(plain[0])
     if tag is None:
-        raise LocalProtocolError(f"APDU of tag {plain[0]:02X} has no service-specific ciphering; use a general envelope")
+        raise LocalProtocolError(
+            f"APDU of tag {plain[0]:02X} has no service-specific ciphering; use a general envelope"
+        )
     return tag
 
 

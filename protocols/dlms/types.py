@@ -187,7 +187,7 @@ class _Bits(DataType):
     def check(self, data: Data) -> bool:
         if data.tag != Tag.BIT_STRING:
             return False
-        return self._count is None or cast(BitString, data.value).count == self._count
+        return self._count is None or cast(BitString, data.value).size == self._count
 
     def encode(self, value: Any) -> bytes:
         if not isinstance(value, str) or value.strip("01"):

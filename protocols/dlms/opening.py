@@ -1,0 +1,127 @@
+"""Whether a server takes an association that a client asks for, and what of it is agreed (Green Book 9.3.2, 9.4.4)."""
+
+from __future__ import annotations
+
+from hmac import compare_digest
+
+from protocols.dlms.acse import (
+    UNKNOWN,
+    Aare,
+    Aarq,
+    AssociationResult,
+    DiagnosticSource,
+    ProviderDiagnostic,
+    UserDiagnostic,
+)
+from protocols.dlms.enums import ContextName, InitiateErrorCode, Mechanism
+from protocols.dlms.initiate import DLMS_VERSION, InitiateRequest, initiate_error
+from protocols.dlms.objects import Offer
+from protocols.dlms.security import TITLE_OCTETS, Protection
+
+LEAST_PDU = 64
+"""Octets that a client must take in an APDU, unless it says 0 for no limit."""
+CHALLENGE_OCTETS = range(8, 65)
+ECDSA_CHALLENGE_OCTETS = range(32, 65)
+TITLED_MECHANISMS = frozenset((Mechanism.HLS_GMAC, Mechanism.HLS_SHA256, Mechanism.HLS_ECDSA))
+"""Mechanisms that reckon with the system titles of both sides."""
+_VERSION_1 = 0x80
+
+
+class RejectedError(Exception):
+    """An association that is not opened. ``why`` is for people; ``authentication`` says that a secret was wrong."""
+
+    def __init__(
+        self,
+        why: str,
+        diagnostic: int = UserDiagnostic.NO_REASON,
+        *,
+        source: DiagnosticSource = DiagnosticSource.USER,
+        error: InitiateErrorCode | None = None,
+    ) -> None:
+        super().__init__(why)
+        self.why = why
+        self.diagnostic = diagnostic
+        self.source = source
+        self.error = error
+
+    @property
+    def authentication(self) -> bool:
+        """Whether the client failed to show that it knows the secret."""
+        return self.source is DiagnosticSource.USER and self.diagnostic == UserDiagnostic.AUTHENTICATION_FAILURE
+
+    def answer(self, context: int) -> bytes:
+        """The AARE that says so; ``context`` is the application context asked for."""
+        return Aare(
+            context=ContextName.LN if context == UNKNOWN else context,
+            result=AssociationResult.REJECTED_PERMANENT,
+            source=self.source,
+            diagnostic=self.diagnostic,
+            user_information=None if self.error is None else initiate_error(self.error),
+        ).encode()
+
+
+def check_version(aarq: Aarq) -> None:
+    """Raises RejectedError unless version 1 of ACSE is offered, in words or by silence."""
+    version = aarq.protocol_version
+    if version is not None and not (len(version) >= 2 and version[1] & _VERSION_1):
+        raise RejectedError(
+            f"ACSE protocol version {version.hex()} asked for",
+            ProviderDiagnostic.NO_COMMON_VERSION,
+            source=DiagnosticSource.PROVIDER,
+        )
+
+
+def check_names(aarq: Aarq, offer: Offer) -> None:
+    """Raises RejectedError unless context, mechanism and title are those of the offer."""
+    if aarq.context not in offer.contexts:
+        raise RejectedError(f"application context {aarq.context} asked for", UserDiagnostic.CONTEXT_NOT_SUPPORTED)
+    mechanism = aarq.mechanism or Mechanism.NONE
+    if mechanism != offer.mechanism:
+        if aarq.mechanism is None:
+            raise RejectedError("no authentication mechanism named", UserDiagnostic.MECHANISM_REQUIRED)
+        raise RejectedError(f"authentication mechanism {mechanism} asked for", UserDiagnostic.MECHANISM_NOT_RECOGNISED)
+    titled = aarq.context == ContextName.LN_CIPHERED or mechanism in TITLED_MECHANISMS
+    if titled and len(aarq.title or b"") != TITLE_OCTETS:
+        raise RejectedError(
+            f"calling-AP-title {(aarq.title or b'').hex() or 'missing'}", UserDiagnostic.CALLING_TITLE_NOT_RECOGNISED
+        )
+
+
+def check_secret(aarq: Aarq, offer: Offer) -> None:
+    """Raises RejectedError for a wrong password, or a challenge of a length that is not allowed."""
+    given = aarq.authentication or b""
+    match offer.mechanism:
+        case Mechanism.NONE:
+            return
+        case Mechanism.LLS:
+            if not compare_digest(given, offer.secret()):
+                raise RejectedError("wrong password", UserDiagnostic.AUTHENTICATION_FAILURE)
+        case mechanism:
+            lengths = ECDSA_CHALLENGE_OCTETS if mechanism == Mechanism.HLS_ECDSA else CHALLENGE_OCTETS
+            if len(given) not in lengths:
+                raise RejectedError(f"a challenge of {len(given)} octets", UserDiagnostic.AUTHENTICATION_FAILURE)
+
+
+def check_initiate(initiate: InitiateRequest, offer: Offer, ciphered: bool, protection: int) -> int:
+    """The conformance agreed; raises RejectedError with a confirmed-service-error.
+
+    ``ciphered`` tells of the application context, ``protection`` how the InitiateRequest came.
+    """
+    if initiate.version != DLMS_VERSION:
+        raise _refused(f"DLMS version {initiate.version}", InitiateErrorCode.VERSION_TOO_LOW)
+    if 0 < initiate.max_pdu < LEAST_PDU:
+        raise _refused(f"the client takes {initiate.max_pdu} octets only", InitiateErrorCode.PDU_SIZE_TOO_SHORT)
+    key = initiate.dedicated_key
+    if key is not None:
+        if not ciphered or not protection & Protection.ENCRYPTED:
+            raise _refused("a dedicated key that travels in the clear", InitiateErrorCode.OTHER)
+        if offer.security is None or len(key) != len(offer.security.keys.encryption):
+            raise _refused(f"a dedicated key of {len(key)} octets", InitiateErrorCode.OTHER)
+    agreed = initiate.conformance & offer.conformance
+    if not agreed:
+        raise _refused(f"conformance {initiate.conformance:06X}", InitiateErrorCode.INCOMPATIBLE_CONFORMANCE)
+    return agreed
+
+
+def _refused(why: str, error: InitiateErrorCode) -> RejectedError:
+    return RejectedError(why, error=error)

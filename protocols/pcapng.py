@@ -1,0 +1,137 @@
+"""Blocks of a pcapng file (draft-ietf-opsawg-pcapng): section, interfaces, packets with times in nanoseconds.
+
+Packets of link type :data:`UPPER_PDU` carry Wireshark's "exported PDU" header in front, which names the dissector to
+use, so that COSEM traffic is dissected without any setting. All blocks are little-endian.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from functools import lru_cache
+from ipaddress import IPv4Address
+from typing import TypeAlias
+
+Endpoint: TypeAlias = tuple[IPv4Address, int]
+"""An address and a port number."""
+
+UPPER_PDU = 252
+"""LINKTYPE_WIRESHARK_UPPER_PDU."""
+SNAP_LENGTH = 0x40000
+"""Longest packet that readers take, octets (262,144)."""
+MAX_TEXT = 0xFFFF
+"""Longest comment or name, octets of UTF-8; what is over is cut off."""
+MAX_COLUMN = 1000
+"""Longest text for a column, octets of UTF-8."""
+
+_SECTION, _INTERFACE, _PACKET = 0x0A0D0D0A, 1, 6
+_MAGIC = 0x1A2B3C4D
+_END, _COMMENT = 0, 1
+_SHB_HARDWARE, _SHB_OS, _SHB_APPLICATION = 2, 3, 4
+_IF_NAME, _IF_DESCRIPTION, _IF_TIME_RESOLUTION = 2, 3, 9
+_EPB_FLAGS = 2
+_INBOUND, _OUTBOUND = 1, 2
+_NANOSECONDS = b"\x09"
+
+# Tags of the exported PDU header (Wireshark, epan/exported_pdu.h); these and their lengths are big-endian.
+_TAG_DISSECTOR, _TAG_IPV4_SOURCE, _TAG_IPV4_DESTINATION = 12, 20, 21
+_TAG_PORT_TYPE, _TAG_SOURCE_PORT, _TAG_DESTINATION_PORT = 24, 25, 26
+_TAG_PROTOCOL_COLUMN, _TAG_INFO_COLUMN = 33, 36
+_PORT_TYPE_TCP, _PORT_TYPE_UDP = 2, 3
+
+
+def section(application: str, comment: str = "") -> bytes:
+    """The block that begins a file; ``application`` is who wrote it."""
+    options = _text(_SHB_APPLICATION, application) + _text(_COMMENT, comment)
+    return _block(_SECTION, struct.pack("<IHHq", _MAGIC, 1, 0, -1) + _closed(options))
+
+
+def interface(name: str, description: str = "", link_type: int = UPPER_PDU) -> bytes:
+    """An interface; those of a file are numbered from 0 in the order of their blocks. Times count nanoseconds."""
+    options = _text(_IF_NAME, name) + _text(_IF_DESCRIPTION, description) + _option(_IF_TIME_RESOLUTION, _NANOSECONDS)
+    return _block(_INTERFACE, struct.pack("<HHI", link_type, 0, SNAP_LENGTH) + _closed(options))
+
+
+def packet(
+    interface: int, time: int, octets: bytes, *, inbound: bool | None = None, comments: Iterable[str] = ()
+) -> bytes:
+    """A packet seen at ``time`` (ns since the Unix epoch, 0..2**64-1) on an interface.
+
+    ``inbound`` is whether it goes towards the device whose interface this is, None where that is not known. Octets over
+    :data:`SNAP_LENGTH` are cut off; the block tells how many there were.
+    """
+    options = b"".join(_text(_COMMENT, comment) for comment in comments)
+    if inbound is not None:
+        options += _option(_EPB_FLAGS, struct.pack("<I", _INBOUND if inbound else _OUTBOUND))
+    kept = octets[:SNAP_LENGTH]
+    head = struct.pack("<IIIII", interface, time >> 32, time & 0xFFFFFFFF, len(kept), len(octets))
+    return _block(_PACKET, head + _padded(kept) + _closed(options))
+
+
+def exported(
+    dissector: str,
+    octets: bytes,
+    source: Endpoint | None = None,
+    destination: Endpoint | None = None,
+    *,
+    udp: bool = False,
+    protocol: str = "",
+    info: str = "",
+) -> bytes:
+    """``octets`` behind an exported PDU header that names their dissector and, if given, addresses and ports.
+
+    Dissectors keep what they remember (segments, for one) apart by these. ``protocol`` and ``info`` are text for the
+    columns of a packet list, for octets that have no dissector of their own.
+    """
+    header = _header(dissector, source, destination, udp)
+    if not (protocol or info):
+        return header + octets
+    columns = ((_TAG_PROTOCOL_COLUMN, protocol), (_TAG_INFO_COLUMN, info))
+    tags = [_tag(number, text.encode("utf-8", "replace")[:MAX_COLUMN]) for number, text in columns if text]
+    return b"".join(tags) + header + octets
+
+
+@lru_cache(maxsize=1024)
+def _header(dissector: str, source: Endpoint | None, destination: Endpoint | None, udp: bool) -> bytes:
+    tags = [_tag(_TAG_DISSECTOR, dissector.encode("ascii"))]
+    if source is not None and destination is not None:
+        tags += [
+            _tag(_TAG_IPV4_SOURCE, source[0].packed),
+            _tag(_TAG_IPV4_DESTINATION, destination[0].packed),
+            _tag(_TAG_PORT_TYPE, struct.pack(">I", _PORT_TYPE_UDP if udp else _PORT_TYPE_TCP)),
+            _tag(_TAG_SOURCE_PORT, struct.pack(">I", source[1])),
+            _tag(_TAG_DESTINATION_PORT, struct.pack(">I", destination[1])),
+        ]
+    return b"".join(tags) + _tag(_END, b"")
+
+
+def _tag(number: int, value: bytes) -> bytes:
+    padded = _padded(value)
+    return struct.pack(">HH", number, len(padded)) + padded
+
+
+def _block(kind: int, body: bytes) -> bytes:
+    length = struct.pack("<I", len(body) + 12)
+    return struct.pack("<I", kind) + length + body + length
+
+
+def _padded(octets: bytes) -> bytes:
+    return octets + bytes(-len(octets) % 4)
+
+
+def _option(code: int, value: bytes) -> bytes:
+    return struct.pack("<HH", code, len(value)) + _padded(value)
+
+
+def _text(code: int, text: str) -> bytes:
+    """An option of text; none for empty text, as readers do not expect it."""
+    if not text:
+        return b""
+    octets = text.encode("utf-8", "replace")
+    if len(octets) > MAX_TEXT:
+        octets = octets[:MAX_TEXT].decode("utf-8", "ignore").encode("utf-8")
+    return _option(code, octets)
+
+
+def _closed(options: bytes) -> bytes:
+    return options + struct.pack("<HH", _END, 0) if options else b""
