@@ -1,31 +1,41 @@
 """What every device shares: identity, its own clock, stored values, buffers, logs, keys, power and boot.
 
 A device computes its state when it is looked at. :meth:`Device.settle` brings it from the instant it was last looked
-at to the present, doing on the way, in order, what had fallen due: captures, tariff switches, billing. Nothing ticks.
+at to the present, doing on the way, in order, what had fallen due. Nothing ticks.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
+from typing import TYPE_CHECKING, NamedTuple
 
 from emulator.buffers import Buffer
-from emulator.cosem.model import ObjectModel
 from emulator.cosem.view import InternalView
 from emulator.device_clock import DeviceClock
 from emulator.firmware import FirmwareProfile, Trigger
+from emulator.image_transfer import ImageTransfer
 from emulator.security import KeyRing, SecurityState
-from emulator.time import Clock, stream
+from emulator.time import DAY, SECOND, Clock, Event, stream
+from protocols.dlms.datetime import days_of
+from protocols.dlms.enums import DataAccessResult
+from protocols.dlms.objects import AccessRefused
 
-SECOND = 1_000_000_000
-DAY = 86_400 * SECOND
+if TYPE_CHECKING:
+    from emulator.lines import Lines
+
 NEVER = 1 << 63
 """An instant after every other, ns."""
+
+LAST_TIME = days_of(2100, 1, 1) * DAY
+"""Device UTC, ns, that a clock can no longer be set to."""
 
 STATUS_CLOCK_INVALID = 0x02
 STATUS_DAYLIGHT_SAVING = 0x08
 STATUS_CLOCK_ADJUSTED = 0x20
 STATUS_POWER_DOWN = 0x80
+"""Bits of the profile status column (AMR profile status of the companion specifications)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,31 +53,52 @@ class Identity:
     point: str = ""
 
 
+class _Work(NamedTuple):
+    """Something that takes a device time, and what comes of it."""
+
+    duration: int
+    call: Callable[[], None]
+    event: Event
+
+
 class Device:
-    """A powered device with a clock of its own."""
+    """A powered device with a clock of its own.
+
+    ``time`` is the rig instant that its state belongs to; everything that is read belongs to that instant. ``values``
+    holds what clients have set, encoded, by class, logical name and attribute index. ``lines`` are those of its ports,
+    once there are any. ``reset`` are called when RAM is lost (power cut, reboot), so that ports can drop links and
+    associations; ``observers`` for every event recorded.
+    """
 
     __slots__ = (
+        "__weakref__",
         "_buffers",
-        "_grid",
+        "_chance",
+        "_image",
         "_security",
+        "_settling",
+        "_work",
         "boots",
         "clock",
         "device_clock",
         "event_codes",
         "firmware",
-        "frame_counts",
         "identity",
+        "installed_at",
         "internal",
-        "interval_status",
+        "lines",
         "mains",
-        "next_boundary",
-        "random",
+        "observers",
+        "power_failures",
         "ready_at",
+        "reset",
         "ring",
+        "seed",
         "started_at",
         "switched_off_at",
+        "switched_off_local",
         "time",
-        "uptime_base",
+        "uplink",
         "values",
         "version",
     )
@@ -75,27 +106,231 @@ class Device:
     def __init__(
         self, firmware: FirmwareProfile, identity: Identity, clock: Clock, seed: int, ring: KeyRing, installed_at: int
     ) -> None:
+        """``installed_at`` is the rig instant, now or in the past, at which the device began to count."""
         self.firmware = firmware
         self.identity = identity
         self.clock = clock
+        self.seed = seed
         self.ring = ring
-        self.random: Random | None = None
+        self.installed_at = installed_at
         self.time = installed_at
-        self.device_clock = DeviceClock(firmware.clock, self._drift(seed), installed_at)
+        spread = firmware.clock.drift_ppb
+        drift = stream(seed, identity.device_id, "drift").randint(-spread, spread)
+        self.device_clock = DeviceClock(firmware.clock, drift, clock.now)
         self.values: dict[bytes, bytes] = {}
         self.event_codes: dict[str, int] = {}
-        self.frame_counts: dict[str, int] = {}
+        self.lines: Lines | None = None
+        self.uplink: tuple[Device, int] | None = None
+        """The hub through which it is reached, and the server SAP it has there."""
         self.internal = InternalView(self, firmware.model)
+        self.reset: list[Callable[[], None]] = []
+        self.observers: list[Callable[[str], None]] = []
         self._buffers: dict[str, Buffer] = {}
         self._security: dict[int, SecurityState] = {}
+        self._chance: Random | None = None
+        self._image: ImageTransfer | None = None
+        self._settling = False
+        self._work: _Work | None = None
         self.version = firmware.version
         self.mains = True
         self.boots = 1
+        self.power_failures = 0
         self.started_at = installed_at
         self.ready_at = installed_at
         self.switched_off_at = 0
-        self.uptime_base = 0
-        self.interval_status = 0
-        periods = [spec.period for spec in firmware.buffers.values() if spec.trigger is Trigger.PERIOD]
-        self._grid = min(periods, default=0) * SECOND
-        self.next_boundary = NEVER
+        self.switched_off_local = 0
+
+    # --- time
+
+    def settle(self) -> None:
+        """Bring the device to the present of the rig's clock."""
+        if self.time != self.clock.now and not self._settling:
+            self.settle_to(self.clock.now)
+
+    def settle_to(self, instant: int) -> None:
+        """Bring the device to a rig instant; one before its present leaves it as it is."""
+        if instant > self.time:
+            self.time = instant
+
+    def materialise(self) -> None:
+        """Make the rows of period, day and month buffers that are due up to :attr:`time`."""
+
+    def changed(self) -> None:
+        """A setting that bears on what happens by itself (calendar, schedule, script, monitor) has changed."""
+
+    def begin_change(self, status: int = 0) -> None:
+        """Something irregular happens at :attr:`time`: to the clock, the load, the supply, the tariff or the power.
+
+        Call it before the change; what was counted until now stays as it was. ``status`` is or-ed into the status of
+        the profile interval that is open.
+        """
+
+    def reconsider(self) -> None:
+        """The load, or what watches it, has changed: look again at what has to happen without anyone asking."""
+
+    @property
+    def utc(self) -> int:
+        """What the device's own clock shows, ns of UTC."""
+        return self.device_clock.utc(self.time)
+
+    @property
+    def local(self) -> int:
+        """Local seconds of the device's own clock."""
+        return self.device_clock.local(self.time)
+
+    def set_clock(self, utc: int, event: str = "clock_set") -> None:
+        """Set the device's clock to ``utc`` (ns) at the present and log ``event``.
+
+        ValueError for a time before 1970 or after 2099, which no meter takes for the present.
+        """
+        if not 0 < utc < LAST_TIME:
+            raise ValueError("a clock can be set to the years 1970 to 2099")
+        self.settle()
+        self.begin_change(STATUS_CLOCK_ADJUSTED)
+        self.device_clock.set(self.time, utc)
+        self.clock_moved()
+        self.record(event)
+
+    def clock_moved(self) -> None:
+        """The clock shows another time than it would have: called after each adjustment."""
+
+    @property
+    def measuring_period(self) -> int:
+        """Seconds between captures, by which adjust_to_measuring_period of class 8 goes."""
+        periods = [spec.period for spec in self.firmware.buffers.values() if spec.trigger is Trigger.PERIOD]
+        return min(periods, default=1800)
+
+    # --- logs and buffers
+
+    def buffer(self, name: str) -> Buffer:
+        """The buffer of that name (``load``, ``daily``, ``standard``, ..); KeyError for one the profile has not."""
+        found = self._buffers.get(name)
+        if found is None:
+            found = self._buffers[name] = Buffer(self, self.firmware.buffers[name])
+        return found
+
+    def record(self, event: str) -> None:
+        """Log an event, by the emulator's name of it, in every log whose profile has a code for it."""
+        self.settle()
+        for name, log in self.firmware.logs.items():
+            code = log.codes.get(event)
+            if code is not None:
+                self.event_codes[name] = code
+                self.buffer(name).append()
+        for observer in self.observers:
+            observer(event)
+
+    # --- security and chance
+
+    def security(self, association: int) -> SecurityState:
+        """Keys and counters of an association by its index; they outlive associations."""
+        found = self._security.get(association)
+        if found is None:
+            spec = self.firmware.model.associations[association]
+            found = self._security[association] = SecurityState(spec, self.ring)
+        return found
+
+    @property
+    def chance(self) -> Random:
+        """The device's own stream of chance for challenges."""
+        if self._chance is None:
+            self._chance = stream(self.seed, self.identity.device_id, "challenge")
+        return self._chance
+
+    # --- power
+
+    @property
+    def ready(self) -> bool:
+        """Powered and booted: its ports answer."""
+        return self.mains and self.clock.now >= self.ready_at
+
+    @property
+    def uptime(self) -> int:
+        """Seconds since the last start, 0 without power."""
+        return (self.time - self.started_at) // SECOND if self.mains else 0
+
+    def power_off(self) -> None:
+        """Cut the mains. RAM is lost; the clock runs on from its reserve."""
+        self.settle()
+        if not self.mains:
+            return
+        self.record("power_down")
+        self.begin_change(STATUS_POWER_DOWN)
+        self.mains = False
+        self.switched_off_at, self.switched_off_local = self.time, self.local
+        self.power_failures += 1
+        self._drop_work()
+        self.power_changed()
+        self._lose_ram()
+
+    def power_on(self) -> None:
+        """Give the mains back; the device boots. A clock whose reserve ran out stopped then and is invalid."""
+        self.settle()
+        if self.mains:
+            return
+        self.begin_change(STATUS_POWER_DOWN)
+        self.mains = True
+        reserve = self.firmware.clock.reserve
+        lost = self.time - self.switched_off_at > reserve
+        if lost:
+            self.device_clock.stopped(self.time, self.device_clock.utc(self.switched_off_at + reserve))
+        self._boot()
+        self.power_changed()
+        self.clock_moved()
+        self.record("power_up")
+        if lost:
+            self.record("clock_invalid")
+
+    def power_changed(self) -> None:
+        """Mains came or went: called after the change."""
+
+    def reboot(self) -> None:
+        """Start the firmware anew, without a power failure: RAM is lost, counting goes on."""
+        self.settle()
+        if self.mains:
+            self._boot()
+            self._lose_ram()
+
+    def _boot(self) -> None:
+        self.boots += 1
+        self.started_at = self.time
+        self.ready_at = self.time + self.firmware.boot_time
+        if self._work is not None:
+            self._begin_work(self._work.duration, self._work.call)
+
+    def _lose_ram(self) -> None:
+        for forget in list(self.reset):
+            forget()
+
+    # --- firmware
+
+    @property
+    def image(self) -> ImageTransfer:
+        """The image transfer; AccessRefused(object-unavailable) for a firmware without one."""
+        if self._image is None:
+            settings = self.firmware.image
+            if settings is None:
+                raise AccessRefused(DataAccessResult.OBJECT_UNAVAILABLE)
+            self._image = ImageTransfer(settings, self._later, self._activated, self.record)
+        return self._image
+
+    def _later(self, duration: int, call: Callable[[], None]) -> None:
+        """Call ``call`` after ``duration`` ns of work; a restart of the device starts the work anew."""
+        self._begin_work(duration, call)
+
+    def _begin_work(self, duration: int, call: Callable[[], None]) -> None:
+        def end() -> None:
+            self._work = None
+            call()
+
+        self._drop_work()
+        self._work = _Work(duration, call, self.clock.schedule(max(self.clock.now, self.ready_at) + duration, end))
+
+    def _drop_work(self) -> None:
+        if self._work is not None:
+            self._work.event.cancel()
+
+    def _activated(self, version: str) -> None:
+        self.settle()
+        self.version = version
+        self.reboot()

@@ -12,6 +12,9 @@ from enum import Enum
 from emulator.cosem.model import ObjectModel
 from protocols.hdlc import Parameters
 
+BAUD_RATES = (300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200)
+"""Bits a second by the number that classes 19 and 23 have for it."""
+
 
 class Trigger(Enum):
     """What makes a class 7 buffer capture a row."""
@@ -134,6 +137,14 @@ class SleepSettings:
     battery_life_days: int
 
 
+class MirrorWrite(Enum):
+    """What a hub answers to a change asked of the gas meter, which sleeps: taken for delivery at the next wake-up
+    (success), or not taken (temporary-failure)."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+
+
 @dataclass(frozen=True, slots=True)
 class LogicalDevices:
     """Server SAPs of a hub's logical devices, and the delay of a message over the HAN in nanoseconds."""
@@ -142,6 +153,7 @@ class LogicalDevices:
     electricity: int
     gas: int
     han_delay: int
+    mirror_write: MirrorWrite = MirrorWrite.ACCEPTED
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,20 +40,34 @@ class ImageTransfer:
     """The image transfer of one device.
 
     ``started`` is called when verification or activation begins, with its duration and what to do at its end, so that
-    the device can put it on its clock; ``activated`` with the new version when an image takes over.
+    the device can put it on its clock; ``activated`` with the new version when an image takes over; ``report`` with
+    what is to be logged (``image_initiated``, ``image_verified``, ``image_refused``, ``firmware_activated``).
     """
 
-    __slots__ = ("_activated", "_missing", "_started", "enabled", "identifier", "image", "settings", "size", "status")
+    __slots__ = (
+        "_activated",
+        "_missing",
+        "_report",
+        "_started",
+        "enabled",
+        "identifier",
+        "image",
+        "settings",
+        "size",
+        "status",
+    )
 
     def __init__(
         self,
         settings: ImageSettings,
         started: Callable[[int, Callable[[], None]], None],
         activated: Callable[[str], None],
+        report: Callable[[str], None],
     ) -> None:
         self.settings = settings
         self._started = started
         self._activated = activated
+        self._report = report
         self.enabled = True
         self.status = ImageStatus.NOT_INITIATED
         self.identifier = b""
@@ -94,6 +108,7 @@ class ImageTransfer:
         self.image = bytearray(size)
         self._missing = set(range(self.blocks))
         self.status = ImageStatus.INITIATED
+        self._report("image_initiated")
 
     def transfer(self, number: int, block: bytes) -> None:
         """Take one block; a block taken twice replaces the first."""
@@ -140,6 +155,7 @@ class ImageTransfer:
             return
         genuine = self._version() is not None
         self.status = ImageStatus.VERIFICATION_SUCCESSFUL if genuine else ImageStatus.VERIFICATION_FAILED
+        self._report("image_verified" if genuine else "image_refused")
 
     def _end_activation(self) -> None:
         if self.status is not ImageStatus.ACTIVATION_INITIATED:
@@ -150,6 +166,7 @@ class ImageTransfer:
             return
         self.status = ImageStatus.ACTIVATION_SUCCESSFUL
         self._activated(version)
+        self._report("firmware_activated")
 
     def _version(self) -> str | None:
         """Version text of the stored image, None when the image is not one for this firmware."""

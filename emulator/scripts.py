@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from emulator.cosem.view import InternalView
 from protocols.dlms import axdr
@@ -15,6 +15,8 @@ from protocols.dlms.types import parse_type
 
 SCRIPTS = "arr st{u16,arr st{enum,u16,oct6,i8,any}}"
 SCRIPT_TABLE_CLASS = 9
+MAX_DEPTH = 8
+MAX_ACTIONS = 1000
 
 _scripts_type = parse_type(SCRIPTS)
 
@@ -44,8 +46,7 @@ def parse_scripts(encoded: bytes) -> dict[int, tuple[Action, ...]]:
 
 
 def _items(data: Data) -> tuple[Data, ...]:
-    assert isinstance(data.value, tuple)
-    return data.value
+    return cast("tuple[Data, ...]", data.value)
 
 
 def _number(script: Data) -> int:
@@ -74,17 +75,28 @@ def execute(view: InternalView, table: bytes, selector: int) -> None:
     """Run script ``selector`` of the table with logical name ``table``.
 
     AccessRefused(object-undefined) when there is no such table or script; the first action that is refused ends it.
+    Scripts that run scripts may do so ``MAX_DEPTH`` deep, and ``MAX_ACTIONS`` actions in all; what goes beyond is
+    refused with other-reason.
     """
     descriptor = SCRIPT_TABLE_CLASS.to_bytes(2, "big") + table + b"\x02"
     try:
         actions = parse_scripts(view.read(descriptor))[selector]
     except (KeyError, ValueError):
         raise AccessRefused(DataAccessResult.OBJECT_UNDEFINED) from None
-    for action in actions:
-        match action.service:
-            case ServiceId.WRITE:
-                view.write(action.descriptor, action.parameter)
-            case ServiceId.EXECUTE:
-                view.execute(action.descriptor, action.parameter)
-
-
+    if view.depth == 0:
+        view.actions = 0
+    elif view.depth >= MAX_DEPTH:
+        raise AccessRefused(DataAccessResult.OTHER_REASON)
+    view.depth += 1
+    try:
+        for action in actions:
+            view.actions += 1
+            if view.actions > MAX_ACTIONS:
+                raise AccessRefused(DataAccessResult.OTHER_REASON)
+            match action.service:
+                case ServiceId.WRITE:
+                    view.write(action.descriptor, action.parameter)
+                case ServiceId.EXECUTE:
+                    view.execute(action.descriptor, action.parameter)
+    finally:
+        view.depth -= 1

@@ -43,7 +43,17 @@ class KeyRing:
 class SecurityState:
     """What one association's security setup (class 64) holds in a device; it outlives every association."""
 
-    __slots__ = ("authentication", "broadcast", "client_title", "counters", "encryption", "master", "policy", "secret", "suite")
+    __slots__ = (
+        "authentication",
+        "broadcast",
+        "client_title",
+        "counters",
+        "encryption",
+        "master",
+        "policy",
+        "secret",
+        "suite",
+    )
 
     def __init__(self, spec: AssociationSpec, ring: KeyRing) -> None:
         octets = 32 if spec.suite == 2 else 16

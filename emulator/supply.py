@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import IntEnum
+from enum import Enum, IntEnum
 
 from protocols.dlms.enums import DataAccessResult
 from protocols.dlms.objects import AccessRefused
+
+SECOND = 1_000_000_000
+LIMITER_CLASS = 71
+ACTIONS = "st{st{oct6,u16},st{oct6,u16}}"
+"""actions of class 71: script table and selector for over and for under the threshold."""
 
 
 class ControlState(IntEnum):
@@ -67,14 +72,14 @@ MODES: dict[int, tuple[frozenset[tuple[Transition, Way]], ControlState]] = {
 
 
 class SupplySwitch:
-    """The switch of one device. ``switched`` is called before the contact moves, with its new position."""
+    """The switch of one device. ``moves`` is called before each change of state, with the new one."""
 
-    __slots__ = ("_switched", "mode", "state")
+    __slots__ = ("_moves", "mode", "state")
 
-    def __init__(self, mode: int, switched: Callable[[bool], None]) -> None:
+    def __init__(self, mode: int, moves: Callable[[ControlState], None]) -> None:
         self.mode = mode
         self.state = ControlState.CONNECTED
-        self._switched = switched
+        self._moves = moves
 
     @property
     def closed(self) -> bool:
@@ -112,20 +117,27 @@ class SupplySwitch:
             raise AccessRefused(DataAccessResult.READ_WRITE_DENIED)
 
     def _move(self, state: ControlState) -> None:
-        closed = state is ControlState.CONNECTED
-        if closed != self.closed:
-            self._switched(closed)
-        self.state = state
+        if state is not self.state:
+            self._moves(state)
+            self.state = state
+
+
+class Crossing(Enum):
+    """What the load has done for long enough that the limiter acts."""
+
+    OVER = "over"
+    UNDER = "under"
 
 
 class LoadLimiter:
-    """Opens the supply when the power stays over a threshold (class 71).
+    """Watches whether the power stays over a threshold, or comes back under it (class 71).
 
     Thresholds are in W, durations in seconds. A threshold of 0 means no limit. The owner asks :meth:`observe` at each
-    instant at which the load may have crossed the threshold and at :attr:`due`.
+    instant at which the load may have crossed the threshold, at :attr:`due` and at :meth:`next_turn`.
     """
 
     __slots__ = (
+        "_acted",
         "emergency_activation",
         "emergency_duration",
         "emergency_id",
@@ -145,29 +157,48 @@ class LoadLimiter:
         self.min_under = min_under
         self.emergency_id = 0
         self.emergency_activation = 0
+        """Device UTC (ns) at which the emergency profile begins."""
         self.emergency_duration = 0
         self.group_ids: tuple[int, ...] = ()
         self.over = False
         self.since = 0
+        self._acted = Crossing.UNDER
+
+    @property
+    def watching(self) -> bool:
+        """Whether there is a limit, now or to come."""
+        return self.threshold_normal > 0 or (self.emergency_duration > 0 and self.emergency_threshold > 0)
 
     def emergency(self, utc: int) -> bool:
         """Whether the emergency profile is active at device time ``utc``, ns."""
         begin = self.emergency_activation
-        return bool(self.emergency_duration) and begin <= utc < begin + self.emergency_duration * 1_000_000_000
+        return bool(self.emergency_duration) and begin <= utc < begin + self.emergency_duration * SECOND
 
     def threshold(self, utc: int) -> int:
         """The threshold in force at device time ``utc``, W."""
         return self.emergency_threshold if self.emergency(utc) else self.threshold_normal
 
-    def observe(self, now: int, utc: int, power: int) -> bool:
-        """Take the power of the present; True when it has now been over the threshold for long enough."""
+    def next_turn(self, utc: int) -> int | None:
+        """Device UTC at which another threshold comes into force after ``utc``; None for never."""
+        begin = self.emergency_activation
+        turns = (begin, begin + self.emergency_duration * SECOND) if self.emergency_duration else ()
+        return min((turn for turn in turns if turn > utc), default=None)
+
+    def observe(self, now: int, utc: int, power: int) -> Crossing | None:
+        """Take the power (W) of rig instant ``now``: what it has now done for long enough, each crossing once."""
         threshold = self.threshold(utc)
         over = threshold > 0 and power > threshold
         if over != self.over:
             self.over, self.since = over, now
-        return over and now - self.since >= self.min_over * 1_000_000_000
+        due = self.due
+        if due is None or now < due:
+            return None
+        self._acted = Crossing.OVER if over else Crossing.UNDER
+        return self._acted
 
     @property
     def due(self) -> int | None:
-        """When a load that stays over the threshold must be cut, ns; None while it is under."""
-        return self.since + self.min_over * 1_000_000_000 if self.over else None
+        """When the limiter acts if the load stays on this side, rig time in ns; None when it has acted already."""
+        if self.over == (self._acted is Crossing.OVER):
+            return None
+        return self.since + (self.min_over if self.over else self.min_under) * SECOND

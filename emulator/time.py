@@ -1,4 +1,4 @@
-"""The rig's clock: integer nanoseconds of UTC, one heap of events, and streams of chance that do not disturb each other."""
+"""The rig's clock: integer nanoseconds of UTC, one heap of events; streams of chance that leave each other alone."""
 
 from __future__ import annotations
 
@@ -32,21 +32,36 @@ class Event:
         self.call = None
 
 
+_ROOMY = 1024
+"""Events, cancelled ones among them, that a clock holds before it looks for those that were cancelled."""
+
+
 class Clock:
     """Time of one rig. ``now`` is ns of UTC since the Unix epoch and moves only by :meth:`advance_to`."""
 
-    __slots__ = ("_heap", "_order", "now")
+    __slots__ = ("_heap", "_order", "_roomy", "now")
 
     def __init__(self, now: int) -> None:
         self.now = now
         self._heap: list[tuple[int, int, Event]] = []
         self._order = count()
+        self._roomy = _ROOMY
 
     def schedule(self, due: int, call: Callable[[], None]) -> Event:
         """Call ``call`` when the clock reaches ``due``; one that is past falls due at the next advance."""
         event = Event(due, call)
-        heapq.heappush(self._heap, (due, next(self._order), event))
+        heap = self._heap
+        if len(heap) >= self._roomy:
+            heap[:] = [entry for entry in heap if entry[2].call is not None]
+            heapq.heapify(heap)
+            self._roomy = max(_ROOMY, 2 * len(heap))
+        heapq.heappush(heap, (due, next(self._order), event))
         return event
+
+    @property
+    def pending(self) -> int:
+        """How many events it holds, counting cancelled ones that it has not come to yet."""
+        return len(self._heap)
 
     def next_due(self) -> int | None:
         """When the next event is due, None without one."""

@@ -1,23 +1,25 @@
 """From profile files to compiled firmware profiles.
 
 A profile is named by its file's stem; ``load("electricity-base")`` finds it beside this module, ``load("./my.toml")``
-anywhere. What a file ``extends`` is laid under it table by table, so a make states only what it does differently; an
-object or association given as ``{ remove = true }`` is taken away.
+anywhere. What a file ``extends`` (one name or several, later over earlier) is laid under it table by table, so a make
+states only what it does differently; an object, association or log given as ``{ remove = true }`` is taken away. Files
+whose names begin with an underscore hold what profiles share and are none themselves.
 """
 
 from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
-from functools import cache
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, cast
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from emulator.cosem.classes import CLASSES
-from emulator.cosem.model import AssociationSpec, DeviceKind, Grant, ObjectSpec, compile_model
+from emulator.cosem.compiler import compile_model
+from emulator.cosem.model import AssociationSpec, DeviceKind, Grant, ObjectSpec
 from emulator.electricity import ELECTRICITY
 from emulator.firmware import (
     BufferSpec,
@@ -28,6 +30,7 @@ from emulator.firmware import (
     LogicalDevices,
     LogSpec,
     MeteringSettings,
+    MirrorWrite,
     OpticalSettings,
     SleepSettings,
     SupplySettings,
@@ -35,12 +38,15 @@ from emulator.firmware import (
 )
 from emulator.gas import GAS
 from emulator.hub import HUB
+from emulator.optical import sign_on
 from firmware_profiles.schema import Association, GrantTable, Hdlc, Object, Optical, Profile
 from protocols import obis
 from protocols.dlms.enums import Conformance
+from protocols.errors import LocalProtocolError
 from protocols.hdlc import Parameters
 
 FOLDER = Path(__file__).parent
+PROFILE_CLASS = 7
 SECOND = 1_000_000_000
 MILLISECOND = 1_000_000
 
@@ -65,7 +71,7 @@ class ProfileError(Exception):
 
 def names() -> list[str]:
     """Every profile that comes with the package."""
-    return sorted(path.stem for path in FOLDER.glob("*.toml"))
+    return sorted(path.stem for path in FOLDER.glob("[!_]*.toml"))
 
 
 @cache
@@ -79,11 +85,17 @@ def load(name: str) -> FirmwareProfile:
         raise ProfileError(f"{path}: {error}") from None
 
 
+def check(name: str) -> FirmwareProfile:
+    """The compiled profile, from its files as they are now, whatever was loaded before. Raises ProfileError."""
+    return load.__wrapped__(name)
+
+
 def find(name: str) -> Path:
-    """The file of a profile name."""
+    """The file of a profile name; raises ProfileError."""
     path = Path(name) if name.endswith(".toml") else FOLDER / f"{name}.toml"
     if not path.is_file():
-        raise ProfileError(f"profile {name!r}: no such profile; known: {', '.join(names())}, or the path of a .toml file")
+        known = ", ".join(names())
+        raise ProfileError(f"profile {name!r}: no such profile; known: {known}, or the path of a .toml file")
     return path
 
 
@@ -94,31 +106,76 @@ def read(name: str) -> Profile:
     try:
         profile = Profile.model_validate(tables)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ProfileError(f"{path}: {where}: {first['input']!r}: {first['msg']}") from None
+        raise ProfileError(f"{path}: {_described(error)}") from None
     for key in leaves(tables):
         if provenance_of(profile.provenance, key) is None:
             raise ProfileError(f"{path}: {key}: no provenance; give one for it or a table above it in [provenance]")
     return profile
 
 
+def _described(error: ValidationError) -> str:
+    """The first thing wrong as ``key.path: value: what is allowed``."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"] if part not in _PATH_NOISE)
+    match first["type"]:
+        case "missing":
+            return f"{where}: missing"
+        case "extra_forbidden":
+            return f"{where}: unknown key; allowed are {', '.join(sorted(_allowed(first['loc'][:-1])))}"
+        case _:
+            shown = repr(first["input"])
+            message = first["msg"].replace("Input should be", "must be")
+            return f"{where}: {shown if len(shown) < 60 else shown[:57] + '...'}: {message}"
+
+
+_PATH_NOISE = frozenset(("list[str]", "literal['*']"))
+"""What pydantic puts in a path for the branches of a union; no key of a file."""
+
+
+def _allowed(location: tuple[int | str, ...]) -> Iterable[str]:
+    """Keys that the table at ``location`` may have."""
+    model: type[BaseModel] = Profile
+    for part in location:
+        info = model.model_fields.get(str(part))
+        if info is not None:
+            model = next(_models(info.annotation), model)
+    return model.model_fields
+
+
+def _models(annotation: object) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in cast("tuple[object, ...]", getattr(annotation, "__args__", ())):
+        yield from _models(argument)
+
+
 def merged(name: str, seen: tuple[str, ...] = ()) -> dict[str, Any]:
-    """The tables of a profile with what it extends laid under it."""
+    """The tables of a profile with what it extends laid under it; raises ProfileError."""
     path = find(name)
     if name in seen:
         raise ProfileError(f"{path}: extends: {name!r} extends itself through {' -> '.join(seen)}")
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        state = path.stat()
+        tables = dict(_parsed(path, state.st_mtime_ns, state.st_size))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ProfileError(f"{path}: not a TOML file: {error}") from None
-    base = tables.pop("extends", None)
-    if base is None:
-        return tables
-    if not isinstance(base, str):
-        raise ProfileError(f"{path}: extends: {base!r}: the name of one profile")
-    under = merged(base, (*seen, name))
+    except OSError as error:
+        raise ProfileError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+    base = tables.pop("extends", [])
+    bases = [base] if isinstance(base, str) else base
+    if not isinstance(bases, list) or not all(isinstance(item, str) for item in bases):
+        raise ProfileError(f"{path}: extends: {base!r}: the name of one profile, or a list of names")
+    under: dict[str, Any] = {}
+    for item in cast("list[str]", bases):
+        under = _lay_over(under, merged(item, (*seen, name)))
     return _without_removed(_lay_over(under, tables))
+
+
+@lru_cache(maxsize=32)
+def _parsed(path: Path, modified: int, size: int) -> Mapping[str, Any]:
+    """The tables of a file as it is; profiles share much of what they extend."""
+    del modified, size
+    return tomllib.loads(path.read_text(encoding="utf-8"))
 
 
 def leaves(tables: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
@@ -135,8 +192,13 @@ def leaves(tables: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
 
 def provenance_of(provenance: Mapping[str, str], key: str) -> str | None:
     """The provenance of a key path: that of the longest path in the table that covers it."""
-    covering = [path for path in provenance if key == path or key.startswith(path + ".")]
-    return provenance[max(covering, key=len)] if covering else None
+    path = key
+    while path:
+        found = provenance.get(path)
+        if found is not None:
+            return found
+        path = path.rpartition(".")[0]
+    return None
 
 
 def _lay_over(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
@@ -152,29 +214,25 @@ def _lay_over(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 
 def _without_removed(tables: dict[str, Any]) -> dict[str, Any]:
     for section in ("object", "association", "log"):
-        entries = cast(dict[str, dict[str, Any]], tables.get(section, {}))
-        tables[section] = {key: value for key, value in entries.items() if value.get("remove") is not True}
+        entries = tables.get(section)
+        if isinstance(entries, dict):
+            tables[section] = {key: value for key, value in entries.items() if not _removed(value)}
     return tables
+
+
+def _removed(value: object) -> bool:
+    return isinstance(value, dict) and cast("dict[str, Any]", value).get("remove") is True
 
 
 def _compile(name: str, profile: Profile) -> FirmwareProfile:
     kind = KINDS[profile.identity.kind]
-    associations = tuple(_association(key, value) for key, value in profile.association.items())
-    groups = {
-        group: {association: _grant(table) for association, table in grants.items()}
-        for group, grants in profile.access.items()
-    }
-    for group, grants in groups.items():
-        for association in grants:
-            if association not in profile.association:
-                known = ", ".join(profile.association)
-                raise ValueError(f"access.{group}: no association {association!r}; known: {known}")
+    associations = tuple(_association(key, value, profile) for key, value in profile.association.items())
+    groups = {group: _grants(group, grants, profile) for group, grants in profile.access.items()}
     expanded = list(_expanded(profile.object))
     specs = [_object_spec(text, item) for text, item in expanded]
     model = compile_model(kind, associations, specs, groups, CLASSES)
-    buffers = {
-        spec.name: spec for text, item in expanded if item.class_id == 7 and (spec := _buffer(text, item, model.objects))
-    }
+    profiles = (_buffer(text, item, model.objects) for text, item in expanded if item.class_id == PROFILE_CLASS)
+    buffers = {spec.name: spec for spec in profiles}
     for log in profile.log:
         if log not in buffers:
             raise ValueError(f"log.{log}: no class 7 object has source 'buffer.{log}'; known: {', '.join(buffers)}")
@@ -230,13 +288,33 @@ def _compile(name: str, profile: Profile) -> FirmwareProfile:
             profile.logical.electricity,
             profile.logical.gas,
             round(profile.logical.han_delay_ms * MILLISECOND),
+            MirrorWrite(profile.logical.mirror_write),
         )
         if profile.logical
         else None,
     )
 
 
-def _association(name: str, table: Association) -> AssociationSpec:
+def _grants(group: str, tables: Mapping[str, GrantTable], profile: Profile) -> dict[str, Grant]:
+    """What each association may do with the objects of an access group, those that have another's rights included."""
+    for association in tables:
+        if association not in profile.association:
+            known = ", ".join(profile.association)
+            raise ValueError(f"access.{group}: no association {association!r}; known: {known}")
+    grants = {association: _grant(table) for association, table in tables.items()}
+    for name, association in profile.association.items():
+        if association.rights is not None and association.rights in tables and name not in tables:
+            grants[name] = grants[association.rights]
+    return grants
+
+
+def _association(name: str, table: Association, profile: Profile) -> AssociationSpec:
+    if table.rights is not None and table.rights not in profile.association:
+        known = ", ".join(profile.association)
+        raise ValueError(f"association.{name}.rights: no association {table.rights!r}; known: {known}")
+    setup = profile.object.get(table.security_setup) if table.security_setup else None
+    if table.security_setup and setup is None:
+        raise ValueError(f"association.{name}.security_setup: no object {table.security_setup!r}")
     conformance = 0
     for service in table.conformance:
         conformance |= Conformance[service.upper().replace("-", "_")]
@@ -252,6 +330,7 @@ def _association(name: str, table: Association) -> AssociationSpec:
         security_setup=_logical_name(f"association.{name}.security_setup", table.security_setup)
         if table.security_setup
         else None,
+        security_setup_version=setup.version if setup else 0,
         policy=table.policy,
         suite=table.suite,
         challenge_octets=table.challenge_octets,
@@ -270,7 +349,8 @@ def _expanded(objects: Mapping[str, Object]) -> Iterator[tuple[str, Object]]:
             yield text, item
             continue
         for number in range(int(found[1]), int(found[2]) + 1):
-            update = {"title": item.title.replace("{n}", str(number)), "source": item.source.replace("{n}", str(number))}
+            numbered = {"title": item.title, "source": item.source}
+            update = {key: value.replace("{n}", str(number)) for key, value in numbered.items()}
             yield text.replace(found[0], str(number)), item.model_copy(update=update)
 
 
@@ -326,7 +406,7 @@ def _hdlc(table: Hdlc) -> HdlcSettings:
 
 
 def _optical(table: Optical, flag_id: str) -> OpticalSettings:
-    return OpticalSettings(
+    settings = OpticalSettings(
         mode=table.mode,
         flag_id=flag_id,
         identification=table.identification,
@@ -343,6 +423,11 @@ def _optical(table: Optical, flag_id: str) -> OpticalSettings:
             for address, (text, attribute) in table.programming.items()
         },
     )
+    try:
+        sign_on(settings)
+    except LocalProtocolError as error:
+        raise ValueError(f"optical: {error}") from None
+    return settings
 
 
 def _logical_name(where: str, text: str) -> bytes:

@@ -125,16 +125,25 @@ class Sleep(Strict):
 
 
 class Logical(Strict):
-    """Logical devices a hub serves: server SAPs of itself, its electricity meter and the gas mirror."""
+    """Logical devices a hub serves: server SAPs of itself, its electricity meter and the gas mirror.
+
+    ``mirror_write`` is what a client hears of a change it asks of the sleeping gas meter: success once the hub has
+    taken it for delivery, or temporary-failure and nothing kept.
+    """
 
     management: Annotated[int, Field(ge=1, le=126)]
     electricity: Annotated[int, Field(ge=1, le=126)]
     gas: Annotated[int, Field(ge=1, le=126)]
     han_delay_ms: Annotated[float, Field(ge=0, le=60_000)]
+    mirror_write: Literal["accepted", "refused"] = "accepted"
 
 
 class Association(Strict):
-    """One application association."""
+    """One application association.
+
+    ``rights`` names another association: what an access group grants that one, it grants this one too, unless the group
+    names it itself.
+    """
 
     client: Annotated[int, Field(ge=1, le=127)]
     logical_name: str
@@ -147,6 +156,7 @@ class Association(Strict):
     policy: Octet = 0
     suite: Annotated[int, Field(ge=0, le=2)] = 0
     challenge_octets: Annotated[int, Field(ge=8, le=64)] = 16
+    rights: str | None = None
 
 
 class GrantTable(Strict):
@@ -194,9 +204,7 @@ class Profile(Strict):
     access: dict[str, dict[str, GrantTable]]
     association: dict[str, Association]
     object: dict[str, Object]
-    log: dict[str, dict[str, Annotated[int, Field(ge=0, le=65535)]]] = Field(
-        default_factory=dict[str, dict[str, int]]
-    )
+    log: dict[str, dict[str, Annotated[int, Field(ge=0, le=65535)]]] = Field(default_factory=dict[str, dict[str, int]])
     wan: Hdlc | None = None
     local: Hdlc | None = None
     optical: Optical | None = None

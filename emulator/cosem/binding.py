@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from emulator.cosem.encoding import encoder
-from emulator.cosem.model import Binding, Getter, Invoker, Setter
+from emulator.cosem.model import Binding, Getter, Invoker, Setter, attribute_key
 from emulator.cosem.view import View
 from protocols.dlms.axdr import Data
-from protocols.dlms.enums import DataAccessResult
+from protocols.dlms.enums import DataAccessResult, Tag
 from protocols.dlms.objects import AccessRefused
 from protocols.dlms.types import parse_type
+from protocols.errors import DecodeError
 
 Part = TypeVar("Part")
 
@@ -67,7 +68,7 @@ def view_getter(expected: type[Part], read: Callable[[View, Part], bytes]) -> Ca
 def part_setter(
     expected: type[Part], type_text: str, put: Callable[[View, Part, Any], None]
 ) -> Callable[[Binding], Setter]:
-    """Gives the component behind the object a new plain value; ValueError in ``put`` is other-reason."""
+    """Gives the component behind the object a new plain value; ValueError or DecodeError in ``put`` is other-reason."""
     data_type = parse_type(type_text)
 
     def bind(binding: Binding) -> Setter:
@@ -76,7 +77,7 @@ def part_setter(
         def write(view: View, value: Data, _encoded: bytes) -> None:
             try:
                 put(view, part(view), data_type.decode(value))
-            except ValueError:
+            except (ValueError, DecodeError):
                 raise AccessRefused(DataAccessResult.OTHER_REASON) from None
 
         return write
@@ -87,7 +88,7 @@ def part_setter(
 def part_method(
     expected: type[Part], type_text: str, run: Callable[[View, Part, Any], bytes | None]
 ) -> Callable[[Binding], Invoker]:
-    """Runs a method on the component behind the object with its plain parameter; ValueError is other-reason."""
+    """Runs a method on the component behind the object with its plain parameter; errors as in :func:`part_setter`."""
     data_type = parse_type(type_text) if type_text else None
 
     def bind(binding: Binding) -> Invoker:
@@ -97,9 +98,33 @@ def part_method(
             given = None if data_type is None or value is None else data_type.decode(value)
             try:
                 return run(view, part(view), given)
-            except ValueError:
+            except (ValueError, DecodeError):
                 raise AccessRefused(DataAccessResult.OTHER_REASON) from None
 
         return invoke
+
+    return bind
+
+
+MAX_ELEMENTS = 255
+"""Elements of a table that a device has room for, where its class does not say otherwise."""
+
+
+def changing_setter(index: int, most: int = MAX_ELEMENTS) -> Callable[[Binding], Setter]:
+    """Keeps a new value of attribute ``index`` and tells the device, as it bears on what happens by itself.
+
+    A table of more than ``most`` elements is other-reason.
+    """
+
+    def bind(binding: Binding) -> Setter:
+        key = attribute_key(binding, index)
+
+        def write(view: View, value: Data, encoded: bytes) -> None:
+            if value.tag == Tag.ARRAY and len(cast("tuple[Data, ...]", value.value)) > most:
+                raise AccessRefused(DataAccessResult.OTHER_REASON)
+            view.device.values[key] = encoded
+            view.device.changed()
+
+        return write
 
     return bind

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from protocols import obis
 from protocols.dlms import axdr
 from protocols.dlms.axdr import Data
-from protocols.dlms.types import DataType, parse_type
+from protocols.dlms.types import DataType
 
 if TYPE_CHECKING:
     from emulator.cosem.view import View
@@ -31,6 +31,9 @@ Invoker = Callable[["View", Data | None], bytes | None]
 """Runs one method; gives encoded return data, or None for a method that returns nothing."""
 
 Component = TypeVar("Component")
+
+ASSOCIATION_FAMILIES = frozenset(("security", "counter"))
+"""Families of parts and quantities of which there is one for each association, by its name."""
 
 
 class AttributeMode(IntEnum):
@@ -174,6 +177,7 @@ class Binding:
         if found is not None:
             return found
         family, _, member = name.rpartition(".")
+        self._check_association(family, member)
         lookup = self.kind.quantity_families.get(family)
         if lookup is None:
             raise ValueError(
@@ -196,6 +200,7 @@ class Binding:
         if plain is not None:
             return lambda view: cast(Component, plain(view.device))
         family, _, member = name.rpartition(".")
+        self._check_association(family, member)
         lookup = self.kind.component_families.get(family)
         if lookup is None or not member:
             raise ValueError(
@@ -203,6 +208,14 @@ class Binding:
                 f"known: {_names(self.kind.components, self.kind.component_families)}"
             )
         return lambda view: cast(Component, lookup(view.device, member))
+
+    def _check_association(self, family: str, member: str) -> None:
+        """Families whose members are associations only have those of the profile."""
+        known = [association.name for association in self.associations]
+        if family in ASSOCIATION_FAMILIES and member not in known:
+            raise ValueError(
+                f"{self.where}: source {self.spec.source!r}: no such association; known: {', '.join(known)}"
+            )
 
     @property
     def where(self) -> str:
@@ -217,14 +230,15 @@ def _names(plain: Iterable[str], families: Iterable[str]) -> str:
 class Attribute:
     """An attribute of an interface class.
 
-    Without ``read`` it is stored: the profile's value (or ``default``), until a client sets another. ``write`` is
-    needed only where a new value does more than be stored; an attribute with ``read`` and no ``write`` is read-only.
+    Without ``read``, or where that gives None for an object, it is stored: the profile's value (or ``default``), until
+    a client sets another. ``write`` is needed only where a new value does more than be stored; an attribute with
+    ``read`` and no ``write`` is read-only.
     """
 
     index: int
     name: str
     type: str
-    read: Callable[[Binding], Getter] | None = None
+    read: Callable[[Binding], Getter | None] | None = None
     write: Callable[[Binding], Setter | None] | None = None
     select: Callable[[Binding], Selector] | None = None
     selectors: tuple[int, ...] = ()
@@ -297,12 +311,27 @@ class CosemObject:
     attributes: Mapping[int, BoundAttribute]
     methods: Mapping[int, BoundMethod]
     access: tuple[ObjectAccess, ...]
+    source: str = ""
 
 
 class ObjectModel:
-    """All objects of one logical device, and what each association may do with them."""
+    """All objects of one logical device, and what each association may do with them.
 
-    __slots__ = ("_object_lists", "_readers", "associations", "by_name", "kind", "objects", "objects_by_name")
+    ``shared`` holds what else is compiled once for all devices of the profile (tariff plans, buffer layouts), each kind
+    under keys of its own.
+    """
+
+    __slots__ = (
+        "_object_lists",
+        "_readers",
+        "associations",
+        "by_class",
+        "by_name",
+        "kind",
+        "objects",
+        "objects_by_name",
+        "shared",
+    )
 
     def __init__(self, kind: DeviceKind, associations: tuple[AssociationSpec, ...], objects: list[CosemObject]) -> None:
         self.kind = kind
@@ -310,6 +339,10 @@ class ObjectModel:
         self.objects = {_object_key(item.class_id, item.logical_name): item for item in objects}
         self.objects_by_name = {item.logical_name: item for item in objects}
         self.by_name = {spec.name: index for index, spec in enumerate(associations)}
+        self.by_class: dict[int, list[CosemObject]] = {}
+        for item in objects:
+            self.by_class.setdefault(item.class_id, []).append(item)
+        self.shared: dict[object, Any] = {}
         self._readers = tuple(self._compile_readers(index) for index in range(len(associations)))
         self._object_lists: dict[int, bytes] = {}
 
@@ -368,101 +401,6 @@ def _selectors(selectors: tuple[int, ...]) -> bytes:
     return axdr.array([axdr.i8(selector) for selector in selectors]) if selectors else axdr.NULL
 
 
-def compile_model(
-    kind: DeviceKind,
-    associations: tuple[AssociationSpec, ...],
-    specs: list[ObjectSpec],
-    groups: Mapping[str, Mapping[str, Grant]],
-    classes: Mapping[tuple[int, int], InterfaceClass],
-) -> ObjectModel:
-    """Compile a logical device.
-
-    ``groups`` maps an access group to what each association (by name) is granted. Raises ValueError that names the
-    object and what is allowed for an unknown class, source, attribute or access group, or a value of a wrong type.
-    """
-    objects: list[CosemObject] = []
-    seen: set[bytes] = set()
-    for spec in specs:
-        binding = Binding(spec, kind, associations)
-        interface_class = classes.get((spec.class_id, spec.version))
-        if interface_class is None:
-            known = ", ".join(f"{number} v{version}" for number, version in sorted(classes))
-            raise ValueError(f"{binding.where}: no interface class of version {spec.version}; known: {known}")
-        if spec.logical_name in seen:
-            raise ValueError(f"{binding.where}: this logical name is given twice")
-        seen.add(spec.logical_name)
-        group = groups.get(spec.access)
-        if group is None:
-            raise ValueError(f"{binding.where}: access group {spec.access!r} is not defined; known: {', '.join(groups)}")
-        objects.append(_compile_object(interface_class, binding, group))
-    return ObjectModel(kind, associations, objects)
-
-
-def _compile_object(interface_class: InterfaceClass, binding: Binding, group: Mapping[str, Grant]) -> CosemObject:
-    spec = binding.spec
-    names = {attribute.name for attribute in interface_class.attributes}
-    for name in spec.values:
-        if name not in names:
-            raise ValueError(f"{binding.where}: no attribute {name!r}; known: {', '.join(sorted(names))}")
-    attributes = {1: _logical_name_attribute(spec.logical_name)}
-    for attribute in interface_class.attributes:
-        attributes[attribute.index] = _compile_attribute(attribute, binding)
-    methods = {
-        method.index: BoundMethod(
-            method.index, method.name, parse_type(method.type) if method.type else None, method.bind(binding)
-        )
-        for method in interface_class.methods
-    }
-    access = tuple(
-        _object_access(attributes, methods, group.get(association.name)) for association in binding.associations
-    )
-    return CosemObject(
-        interface_class.class_id, interface_class.version, spec.logical_name, spec.title, attributes, methods, access
-    )
-
-
-def _logical_name_attribute(logical_name: bytes) -> BoundAttribute:
-    encoded = axdr.octets(logical_name)
-    return BoundAttribute(1, "logical_name", parse_type("oct6"), lambda _view: encoded, None, None, ())
-
-
-def _compile_attribute(attribute: Attribute, binding: Binding) -> BoundAttribute:
-    spec = binding.spec
-    given = spec.values.get(attribute.name)
-    data_type = parse_type(attribute.type)
-    select = attribute.select(binding) if attribute.select else None
-    if attribute.read is not None and (given is None or attribute.write is not None):
-        read = attribute.read(binding)
-        write = attribute.write(binding) if attribute.write else None
-    else:
-        if given is None and attribute.default is None and not data_type.check(Data(0, None)):
-            raise ValueError(f"{binding.where}: attribute {attribute.name!r} needs a value of type {attribute.type}")
-        data_type, encoded = encode_value(attribute, data_type, given, binding)
-        key = spec.class_id.to_bytes(2, "big") + spec.logical_name + bytes((attribute.index,))
-        read = stored_getter(key, encoded)
-        write = attribute.write(binding) if attribute.write else stored_setter(key)
-    return BoundAttribute(attribute.index, attribute.name, data_type, read, write, select, attribute.selectors)
-
-
-def encode_value(attribute: Attribute, data_type: DataType, given: Any, binding: Binding) -> tuple[DataType, bytes]:
-    """The type and encoded octets of a profile's value.
-
-    An attribute of any type takes a table of one type and a value, ``{ u16 = 7 }``, and then keeps to that type.
-    """
-    value = attribute.default if given is None else given
-    if value is None:
-        return data_type, axdr.NULL
-    try:
-        if attribute.type == "any":
-            if not isinstance(value, dict) or len(cast(dict[str, Any], value)) != 1:
-                raise ValueError("give its type and value, such as { u16 = 7 }")
-            type_text, value = next(iter(cast(dict[str, Any], value).items()))
-            data_type = parse_type(type_text)
-        return data_type, data_type.encode(value)
-    except ValueError as error:
-        raise ValueError(f"{binding.where}: attribute {attribute.name!r}: {error}") from None
-
-
 def stored_getter(key: bytes, default: bytes) -> Getter:
     """Reads the device's own value under the attribute descriptor ``key``, else the profile's."""
 
@@ -481,24 +419,6 @@ def stored_setter(key: bytes) -> Setter:
     return write
 
 
-def _object_access(
-    attributes: Mapping[int, BoundAttribute], methods: Mapping[int, BoundMethod], grant: Grant | None
-) -> ObjectAccess:
-    if grant is None:
-        return ObjectAccess({}, {})
-    modes = {index: _attribute_mode(attribute, grant) for index, attribute in attributes.items()}
-    allowed = MethodMode.AUTHENTICATED if grant.authenticated else MethodMode.ALLOWED
-    method_modes = {
-        index: allowed if "*" in grant.action or method.name in grant.action else MethodMode.NONE
-        for index, method in methods.items()
-    }
-    return ObjectAccess(modes, method_modes)
-
-
-def _attribute_mode(attribute: BoundAttribute, grant: Grant) -> AttributeMode:
-    readable = "*" in grant.get or attribute.name in grant.get or (attribute.index == 1 and bool(grant.get | grant.set))
-    writable = attribute.write is not None and ("*" in grant.set or attribute.name in grant.set)
-    mode = AttributeMode(readable * AttributeMode.READ + writable * AttributeMode.WRITE)
-    if grant.authenticated and mode:
-        return AttributeMode(mode + 3)
-    return mode
+def attribute_key(binding: Binding, index: int) -> bytes:
+    """The attribute descriptor under which a device keeps a stored attribute of the object."""
+    return binding.spec.class_id.to_bytes(2, "big") + binding.spec.logical_name + bytes((index,))

@@ -11,6 +11,7 @@ from emulator.cosem.model import (
     CosemObject,
     MethodMode,
     ObjectModel,
+    Setter,
 )
 from protocols.dlms import axdr
 from protocols.dlms.axdr import Data
@@ -94,8 +95,24 @@ class View:
             raise AccessRefused(DataAccessResult.SCOPE_OF_ACCESS_VIOLATED)
         return attribute.select(self, selector, _decoded(selection[1:]))
 
+    def attributes(self, descriptor: bytes) -> tuple[int, ...]:
+        """Indices of all attributes of the object in a descriptor, ascending; raises AccessRefused."""
+        return tuple(sorted(self._object(descriptor).attributes))
+
     def set(self, descriptor: bytes, selection: bytes | None, data: bytes) -> None:
         """Give an attribute a new value; raises AccessRefused."""
+        write, value = self.settable(descriptor, selection, data)
+        self.device.settle()
+        write(self, value, data)
+
+    def action(self, descriptor: bytes, parameters: bytes | None) -> bytes | None:
+        """Run a method and give its encoded return value, None without one; raises AccessRefused."""
+        method, value = self.runnable(descriptor, parameters)
+        self.device.settle()
+        return method.invoke(self, value)
+
+    def settable(self, descriptor: bytes, selection: bytes | None, data: bytes) -> tuple[Setter, Data]:
+        """What would set an attribute, and the value decoded; raises AccessRefused when it may not be set to that."""
         item = self._object(descriptor)
         index = descriptor[8]
         attribute = item.attributes.get(index)
@@ -110,11 +127,10 @@ class View:
         value = _decoded(data)
         if not attribute.type.check(value):
             raise AccessRefused(DataAccessResult.TYPE_UNMATCHED)
-        self.device.settle()
-        attribute.write(self, value, data)
+        return attribute.write, value
 
-    def action(self, descriptor: bytes, parameters: bytes | None) -> bytes | None:
-        """Run a method and give its encoded return value, None without one; raises AccessRefused."""
+    def runnable(self, descriptor: bytes, parameters: bytes | None) -> tuple[BoundMethod, Data | None]:
+        """The method and its parameter decoded; raises AccessRefused when it may not be run with that."""
         item = self._object(descriptor)
         index = descriptor[8]
         method = item.methods.get(index)
@@ -124,9 +140,7 @@ class View:
         if mode is MethodMode.NONE:
             raise AccessRefused(DataAccessResult.READ_WRITE_DENIED)
         self._check_authenticated(mode is MethodMode.AUTHENTICATED)
-        value = _parameter(method, parameters)
-        self.device.settle()
-        return method.invoke(self, value)
+        return method, _parameter(method, parameters)
 
     def _readable(self, descriptor: bytes) -> BoundAttribute:
         item = self._object(descriptor)
@@ -158,15 +172,20 @@ class View:
 
 
 class InternalView(View):
-    """The device's own hand on its objects: scripts, captures and schedules have every right."""
+    """The device's own hand on its objects: scripts, captures and schedules have every right.
 
-    __slots__ = ()
+    ``depth`` and ``actions`` say how deep a running script is nested and how many actions it has run.
+    """
+
+    __slots__ = ("actions", "depth")
 
     def __init__(self, device: Device, model: ObjectModel) -> None:
         self.device = device
         self.model = model
         self.index = -1
         self.session = None
+        self.depth = 0
+        self.actions = 0
         self._readers = {}
 
     def read(self, descriptor: bytes) -> bytes:

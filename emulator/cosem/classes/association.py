@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 from emulator.cosem.model import Attribute, Binding, Getter, InterfaceClass, Invoker, Method, Setter
 from emulator.cosem.view import View
@@ -146,7 +147,7 @@ def _change_users(binding: Binding, add: bool) -> Invoker:
     def invoke(view: View, value: Data | None) -> None:
         assert value is not None
         stored = axdr.decode_all(view.device.values.get(key, axdr.array([])))
-        users = [axdr.encode(item) for item in stored.value if isinstance(item, Data)] if stored.value else []
+        users = [axdr.encode(item) for item in cast("tuple[Data, ...]", stored.value)]
         user = axdr.encode(value)
         if add == (user in users):
             raise AccessRefused(DataAccessResult.OTHER_REASON)

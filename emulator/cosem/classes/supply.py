@@ -8,12 +8,12 @@ from emulator.cosem.binding import part_getter, part_method, part_setter, view_g
 from emulator.cosem.encoding import encoder
 from emulator.cosem.model import Attribute, InterfaceClass, Method
 from emulator.cosem.view import View
-from emulator.supply import MODES, LoadLimiter, SupplySwitch, Way
+from emulator.device import LAST_TIME
+from emulator.supply import ACTIONS, MODES, LoadLimiter, SupplySwitch, Way
 from protocols.dlms import axdr, datetime
 
 MONITORED_VALUE = "st{u16,oct6,i8}"
 EMERGENCY_PROFILE = "st{u16,oct12,u32}"
-ACTIONS = "st{st{oct6,u16},st{oct6,u16}}"
 
 
 def _set_mode(_view: View, switch: SupplySwitch, mode: int) -> None:
@@ -73,8 +73,11 @@ def _set_emergency_profile(view: View, limiter: LoadLimiter, value: Any) -> None
     profile_id, begin, duration = value
     if limiter.group_ids and profile_id not in limiter.group_ids:
         raise ValueError(f"emergency profile {profile_id} is not in the group list")
+    activation = datetime.unpack_utc(begin)
+    if not 0 <= activation < LAST_TIME:
+        raise ValueError("an emergency profile begins in the years 1970 to 2099")
     limiter.emergency_id = profile_id
-    limiter.emergency_activation = datetime.unpack_utc(begin)
+    limiter.emergency_activation = activation
     limiter.emergency_duration = duration
     view.device.reconsider()
 

@@ -1,0 +1,38 @@
+"""Interface classes by class id and version. A new one is a module with ``CLASSES`` and two lines here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from emulator.cosem.classes.association import CLASSES as ASSOCIATION
+from emulator.cosem.classes.clock import CLASSES as CLOCK
+from emulator.cosem.classes.image import CLASSES as IMAGE
+from emulator.cosem.classes.monitor import CLASSES as MONITOR
+from emulator.cosem.classes.profile import CLASSES as PROFILE
+from emulator.cosem.classes.registers import CLASSES as REGISTERS
+from emulator.cosem.classes.schedule import CLASSES as SCHEDULE
+from emulator.cosem.classes.script import CLASSES as SCRIPT
+from emulator.cosem.classes.security_setup import CLASSES as SECURITY_SETUP
+from emulator.cosem.classes.setup import CLASSES as SETUP
+from emulator.cosem.classes.supply import CLASSES as SUPPLY
+from emulator.cosem.classes.tariff import CLASSES as TARIFF
+from emulator.cosem.model import InterfaceClass
+
+CLASSES: Mapping[tuple[int, int], InterfaceClass] = {
+    (item.class_id, item.version): item
+    for family in (
+        ASSOCIATION,
+        CLOCK,
+        IMAGE,
+        MONITOR,
+        PROFILE,
+        REGISTERS,
+        SCHEDULE,
+        SCRIPT,
+        SECURITY_SETUP,
+        SETUP,
+        SUPPLY,
+        TARIFF,
+    )
+    for item in family
+}

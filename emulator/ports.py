@@ -1,0 +1,406 @@
+"""Protocol stacks of a device's ports: octets of a line in, octets out, no world in between.
+
+A :class:`Stack` is made for each line or connection of a port and multiplexes application associations on it, one for
+each client and server SAP. Which logical devices answer is a mapping of server SAPs: a meter has itself, a hub also its
+electricity meter and the mirror of its gas meter.
+
+A device without power, or one that is starting, is silent: nothing is read and nothing is sent. When power goes, links
+and associations are gone too; keys and counters stay. A server SAP that is not there gets no answer, as the standards
+of both link layers want; a client SAP without an association is refused by the application layer.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+from emulator.firmware import BAUD_RATES, HdlcSettings
+from emulator.lines import Associations, Lines
+from emulator.time import SECOND
+from protocols import obis, wrapper
+from protocols.dlms import axdr
+from protocols.dlms.association import Association
+from protocols.errors import FrameError
+from protocols.hdlc import Link, Parameters, SecondaryStation
+from protocols.hdlc.parameters import INFO_RANGE, WINDOW_RANGE
+
+if TYPE_CHECKING:
+    from emulator.device import Device
+    from emulator.logical_device import LogicalDevice
+
+BROADCAST = frozenset((0x7F, 0x3FFF))
+"""All-station addresses of one and two octets."""
+
+MILLISECOND = 1_000_000
+_LENGTHS = tuple(octets.to_bytes(2, "big") for octets in range(256))
+_HDLC_SETUP = b"\x00\x17" + obis.parse("0-0:22.0.0.255")
+RECEIVED, SENT, DISCARDED = "frames received", "frames sent", "frames discarded"
+"""Counters that both link layers have."""
+
+
+class Transport(IntEnum):
+    """What carries a stack, by the number that push destinations have for it (Blue Book, class 40)."""
+
+    TCP = 0
+    UDP = 1
+    HDLC = 5
+
+
+class Stack:
+    """One line or connection of a device, as :mod:`rigs.ports.line` drives it.
+
+    ``baud`` (bits a second) and ``character`` (such as 8N1) are what the device is set to, ``bauds`` and
+    ``characters`` all it would understand now, ``send_baud`` and ``send_character`` what the last answer must be sent
+    at. ``turnaround`` is the time in ns before an answer. ``drop`` asks for the connection to be closed. ``transmit``
+    takes octets that no arriving octets asked for.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_awake",
+        "_counters",
+        "_folded",
+        "_quick",
+        "associations",
+        "baud",
+        "bauds",
+        "character",
+        "characters",
+        "device",
+        "drop",
+        "lines",
+        "number",
+        "send_baud",
+        "send_character",
+        "transmit",
+        "transport",
+        "turnaround",
+        "up",
+    )
+
+    def __init__(
+        self,
+        device: Device,
+        served: Mapping[int, LogicalDevice],
+        transport: Transport,
+        baud: int = 0,
+        turnaround: int = 0,
+    ) -> None:
+        self.device = device
+        self.lines = Lines.of(device)
+        self.transport = transport
+        self._counters: Counter[str] = Counter()
+        self._quick = 0  # requests answered by one APDU that are not in the counters yet
+        self._awake = False  # the device has power and has started, as was found since it last did not
+        self.associations = Associations(served, self._counters)
+        self.transmit: Callable[[bytes], None] = _nowhere
+        self.baud = self.send_baud = baud
+        self.bauds: Collection[int] = frozenset((baud,))
+        self.character = self.send_character = "8N1"
+        self.characters: Collection[str] = frozenset(("8N1",))
+        self.turnaround = turnaround
+        self.drop = False
+        self.up = True
+        self._folded: Counter[str] = Counter()
+        self.number = self.lines.add(self)
+
+    @property
+    def counters(self) -> Counter[str]:
+        """What was counted, by a word or two for it: frames, refusals, what was discarded."""
+        if self._quick:
+            self._counters[RECEIVED] += self._quick
+            self._counters[SENT] += self._quick
+            self._quick = 0
+        return self._counters
+
+    @property
+    def explain(self) -> Callable[[str], None] | None:
+        """Called with a sentence for each thing discarded or refused, and why."""
+        return self.associations.explain
+
+    @explain.setter
+    def explain(self, explain: Callable[[str], None] | None) -> None:
+        self.associations.explain = explain
+
+    @property
+    def silent(self) -> bool:
+        """Whether the device has no power or is still starting."""
+        self._awake = self.device.ready
+        return not self._awake
+
+    def receive(self, data: bytes, now: int) -> bytes:
+        """Octets that arrived at line time ``now``, ns; what to answer."""
+        raise NotImplementedError
+
+    def next_timeout(self) -> int | None:
+        """When :meth:`timeout` wants to be called, line time in ns; None: not at all."""
+        return None
+
+    def timeout(self, now: int) -> None:
+        """Line time has come to ``now``."""
+
+    def opened(self) -> None:
+        """The far end is there."""
+        self.up = True
+
+    def closed(self) -> None:
+        """The far end has gone."""
+        self.up = False
+        self.drop = False
+        self.forget()
+        self.lines.settle(self.counters - self._folded)
+        self._folded = Counter(self.counters)
+
+    def forget(self) -> None:
+        """Links and associations are gone, as with a lost line."""
+        self.associations.lost()
+
+    def reset(self) -> None:
+        """The device has lost its RAM: it has no power, or starts anew."""
+        self._awake = False
+        self.forget()
+
+    def leads_to(self, client: int) -> bool:
+        """Whether what is sent unasked to a client SAP finds it here: where it has talked, or nobody has yet."""
+        clients = {association.client for association in self.associations}
+        return client in clients or not clients
+
+    def notify(self, client: int, server: int, apdu: bytes) -> None:
+        """Send a data- or event-notification of what is at a server SAP here, protected already, to a client SAP."""
+        raise NotImplementedError
+
+    def frames(self, name: str) -> int:
+        """Frames counted by this name since the line was last closed."""
+        return self.counters[name] - self._folded[name]
+
+    def _note(self, counter: str, text: str) -> None:
+        self.counters[counter] += 1
+        if self.explain is not None:
+            self.explain(text)
+
+
+class WrapperStack(Stack):
+    """APDUs in the TCP-UDP wrapper. A TCP connection whose header is wrong is dropped, a datagram is discarded."""
+
+    __slots__ = ("_reader", "_routes", "_whole")
+
+    def __init__(
+        self, device: Device, served: Mapping[int, LogicalDevice], transport: Transport = Transport.TCP
+    ) -> None:
+        super().__init__(device, served, transport)
+        self._reader = wrapper.WrapperReader()
+        self._whole = True  # no part of a message is held
+        self._routes: dict[bytes, tuple[Callable[[bytes], Sequence[bytes]], bytes, Association]] = {}
+
+    def receive(self, data: bytes, now: int) -> bytes:
+        # The usual case, one whole message of a pair of SAPs that has talked before, without a detour. A device that
+        # goes silent forgets who has talked.
+        route = self._routes.get(data[:6])
+        if route is not None and self._whole and 8 < len(data) == 8 + (data[6] << 8 | data[7]):
+            handle, header, association = route
+            answers = handle(data[8:])
+            if len(answers) == 1:
+                answer = answers[0]
+                self._quick += 1
+                octets = len(answer)
+                return header + (_LENGTHS[octets] if octets < 256 else octets.to_bytes(2, "big")) + answer
+            self.counters[RECEIVED] += 1
+            return self._answered(association, header, answers)
+        return b"" if not self._awake and self.silent else self._receive_any(data)
+
+    def _receive_any(self, data: bytes) -> bytes:
+        try:
+            datagram = self.transport is Transport.UDP
+            messages = [wrapper.decode(data)] if datagram else self._reader.receive(data)
+        except FrameError as error:
+            self._broken(error)
+            return b""
+        out = b"".join([self._serve(*message) for message in messages])
+        self._whole = not self._reader.partial
+        if self._reader.broken is not None:
+            self._broken(self._reader.broken)
+        return out
+
+    def _broken(self, error: FrameError) -> None:
+        self.drop = self.transport is not Transport.UDP
+        self._note(DISCARDED, f"{error}: {'connection dropped' if self.drop else 'datagram discarded'}")
+
+    def _serve(self, client: int, server: int, apdu: bytes) -> bytes:
+        self.counters[RECEIVED] += 1
+        association = self.associations.find(client, server)
+        if association is None:
+            self.counters[DISCARDED] += 1
+            return b""
+        source, destination = client.to_bytes(2, "big"), server.to_bytes(2, "big")
+        header = b"\x00\x01" + destination + source
+        speaker = self.associations.speaker(server)
+        handle = association.handle if speaker is self.device else _reached(speaker, association.handle)
+        if self.associations.known(client, server) is not None:
+            self._routes[b"\x00\x01" + source + destination] = handle, header, association
+        return self._answered(association, header, handle(apdu))
+
+    def _answered(self, association: Association, header: bytes, answers: Sequence[bytes]) -> bytes:
+        if association.drop:
+            self.drop = True
+        self.counters[SENT] += len(answers)
+        return b"".join([header + len(answer).to_bytes(2, "big") + answer for answer in answers])
+
+    def forget(self) -> None:
+        super().forget()
+        self._routes.clear()
+        self._reader = wrapper.WrapperReader()
+        self._whole = True
+
+    def notify(self, client: int, server: int, apdu: bytes) -> None:
+        self.counters[SENT] += 1
+        self.transmit(wrapper.encode(server, client, apdu))
+
+
+class HdlcStack(Stack):
+    """HDLC with LLC on a serial line, or on TCP in place of one."""
+
+    __slots__ = ("_handlers", "_settings", "hdlc_baud", "station")
+
+    def __init__(self, device: Device, served: Mapping[int, LogicalDevice], settings: HdlcSettings) -> None:
+        applied = stored(device, settings)
+        super().__init__(device, served, Transport.HDLC, applied.baud, applied.turnaround)
+        self._settings = settings
+        self.hdlc_baud = applied.baud
+        self._handlers: dict[Link, Callable[[bytes], Sequence[bytes]]] = {}
+        self.station = self._station(applied)
+
+    def _station(self, settings: HdlcSettings) -> SecondaryStation:
+        station = SecondaryStation(
+            self,
+            logical=self.associations.saps,
+            physical_address=settings.physical_address,
+            limits=settings.limits,
+            inactivity_timeout=settings.inactivity_timeout,
+            inter_octet_timeout=settings.inter_octet_timeout,
+        )
+        station.counters = self.counters
+        station.explain = self.associations.explain
+        return station
+
+    def receive(self, data: bytes, now: int) -> bytes:
+        if not self._awake and self.silent:
+            return b""
+        return self.station.receive(data, now)
+
+    def next_timeout(self) -> int | None:
+        return self.station.next_timeout()
+
+    def timeout(self, now: int) -> None:
+        out = self.station.timeout(now)
+        if out and not self.silent:
+            self.transmit(out)
+
+    def forget(self) -> None:
+        self.station.lost()
+        self._handlers.clear()
+        super().forget()
+
+    def reset(self) -> None:
+        """The limits that the device's set-up object holds now take effect."""
+        super().reset()
+        settings = stored(self.device, self._settings)
+        self.hdlc_baud = self.baud = self.send_baud = settings.baud
+        self.bauds = frozenset((settings.baud,))
+        self.station = self._station(settings)
+
+    def leads_to(self, client: int) -> bool:
+        """All clients are on the one line."""
+        return True
+
+    def notify(self, client: int, server: int, apdu: bytes) -> None:
+        self.transmit(self.station.push(client, server, apdu))
+
+    @property
+    def explain(self) -> Callable[[str], None] | None:
+        return self.associations.explain
+
+    @explain.setter
+    def explain(self, explain: Callable[[str], None] | None) -> None:
+        self.associations.explain = explain
+        self.station.explain = explain
+
+    # -- Upper of the station ---------------------------------------------------------------------------------------
+
+    def connected(self, link: Link) -> None:
+        self.associations.lose(link.client, link.server)
+        association = self.associations.find(link.client, link.server)
+        if association is None:
+            return
+        speaker = self.associations.speaker(link.server)
+        handle = association.handle if speaker is self.device else _reached(speaker, association.handle)
+        self._handlers[link] = handle
+        self.device.record("link_opened")
+
+    def received(self, link: Link, apdu: bytes) -> Sequence[bytes]:
+        handle = self._handlers.get(link)
+        if handle is None:
+            return ()
+        answers = handle(apdu)
+        if not answers:
+            association = self.associations.known(link.client, link.server)
+            self.drop = association is not None and association.drop
+        return answers
+
+    def unconfirmed(self, client: int, server: int, apdu: bytes) -> None:
+        """A request that nobody answers, for one logical device or for all; only open associations act on it."""
+        for sap in self.associations.saps if server in BROADCAST else (server,):
+            association = self.associations.known(client, sap)
+            if association is not None and self.associations.speaker(sap).ready:
+                association.handle(apdu)
+
+    def disconnected(self, link: Link, why: str) -> None:
+        if self._handlers.pop(link, None) is not None:
+            self.associations.lose(link.client, link.server)
+            if self.device.mains:
+                self.device.record("link_closed")
+
+
+def stored(device: Device, settings: HdlcSettings) -> HdlcSettings:
+    """``settings`` with what a client has stored in the device's IEC HDLC setup object (class 23) laid over them."""
+    setup = {index: axdr.decode_all(data).value for index in range(2, 10) if (data := device.values.get(_setup(index)))}
+    values = {index: value for index, value in setup.items() if isinstance(value, int)}
+    if not values:
+        return settings
+    limits = settings.limits
+    return replace(
+        settings,
+        baud=BAUD_RATES[min(values[2], len(BAUD_RATES) - 1)] if 2 in values else settings.baud,
+        limits=Parameters(
+            window_transmit=_within(WINDOW_RANGE, values.get(3, limits.window_transmit)),
+            window_receive=_within(WINDOW_RANGE, values.get(4, limits.window_receive)),
+            max_info_transmit=_within(INFO_RANGE, values.get(5, limits.max_info_transmit)),
+            max_info_receive=_within(INFO_RANGE, values.get(6, limits.max_info_receive)),
+        ),
+        inter_octet_timeout=values.get(7, settings.inter_octet_timeout // MILLISECOND) * MILLISECOND,
+        inactivity_timeout=values.get(8, settings.inactivity_timeout // SECOND) * SECOND,
+        physical_address=values.get(9, settings.physical_address),
+    )
+
+
+def _setup(index: int) -> bytes:
+    return _HDLC_SETUP + bytes((index,))
+
+
+def _within(limits: tuple[int, int], value: int) -> int:
+    return min(max(value, limits[0]), limits[1])
+
+
+def _reached(speaker: Device, handle: Callable[[bytes], Sequence[bytes]]) -> Callable[[bytes], Sequence[bytes]]:
+    """``handle`` of a device behind a hub: while it has no power, or starts, there is nobody to answer."""
+
+    def relayed(apdu: bytes) -> Sequence[bytes]:
+        return handle(apdu) if speaker.ready else ()
+
+    return relayed
+
+
+def _nowhere(data: bytes) -> None:
+    """Where octets go while a stack is on no line."""

@@ -1,0 +1,198 @@
+"""A dwelling: its hub, electricity meter and gas meter, who they are, and what they draw."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from random import Random
+from typing import Protocol
+
+from emulator.device import Device, Identity
+from emulator.electricity import ElectricityMeter
+from emulator.firmware import FirmwareProfile
+from emulator.gas import GasMeter
+from emulator.hub import Hub
+from emulator.load import MICRO, Constant, Load, household_electricity, household_gas, parse_csv
+from emulator.security import KeyRing
+from emulator.time import DAY, Clock, stream
+
+HISTORY_DAYS = 396
+"""How long meters have been in place when a rig starts, unless it says otherwise: thirteen months."""
+DEFAULT_PROFILES = {"hub": "hub-base", "electricity": "electricity-base", "gas": "gas-base"}
+MAX_DISTRIBUTOR = 23
+
+_MPAN_WEIGHTS = (3, 5, 7, 13, 17, 19, 23, 29, 31, 37, 41, 43)
+_RATE = {"electricity": MICRO, "gas": 1000 * MICRO}
+"""Millionths of a watt, or of a cubic decimetre an hour, in one unit of a load as a rig gives it (W, m3/h)."""
+
+
+class PremisesError(ValueError):
+    """A premises that cannot be built. ``where`` is the place in its specification, the text what is wrong with it."""
+
+    def __init__(self, where: str, text: str) -> None:
+        super().__init__(f"{where}: {text}")
+        self.where = where
+        self.text = text
+
+
+class LoadSpec(Protocol):
+    """What is drawn through a meter: ``household``, ``constant`` (W, or m3 an hour) or ``csv``."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def value(self) -> float | None: ...
+    @property
+    def file(self) -> str | None: ...
+    @property
+    def scale(self) -> float: ...
+
+
+class DeviceSpec(Protocol):
+    """One device; what is None comes from the seed, or is the default of its kind."""
+
+    @property
+    def profile(self) -> str | None: ...
+    @property
+    def serial(self) -> str | None: ...
+    @property
+    def point(self) -> str | None: ...
+    @property
+    def keys(self) -> Mapping[str, bytes]: ...
+    @property
+    def load(self) -> LoadSpec: ...
+
+
+class PremisesSpec(Protocol):
+    """The devices of a premises, None for one that it does not have."""
+
+    @property
+    def hub(self) -> DeviceSpec | None: ...
+    @property
+    def electricity(self) -> DeviceSpec | None: ...
+    @property
+    def gas(self) -> DeviceSpec | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Premises:
+    """One dwelling and its devices; a device that it does not have is None."""
+
+    name: str
+    hub: Hub | None
+    electricity: ElectricityMeter | None
+    gas: GasMeter | None
+
+    def devices(self) -> Iterator[Device]:
+        """Those it has, hub first."""
+        for device in (self.hub, self.electricity, self.gas):
+            if device is not None:
+                yield device
+
+
+def build_premises(
+    name: str,
+    spec: PremisesSpec,
+    clock: Clock,
+    seed: int,
+    profiles: Callable[[str], FirmwareProfile],
+    *,
+    read: Callable[[str], str] | None = None,
+    history_days: int = HISTORY_DAYS,
+) -> Premises:
+    """Build the devices of a premises as they have been for ``history_days``.
+
+    ``profiles`` finds a firmware profile by its name, ``read`` gives the text of a CSV load's file. Who the devices
+    are, their keys and what they draw follow from ``seed`` and the names where ``spec`` leaves it open. Raises
+    PremisesError for a load that cannot be used, and what ``profiles`` and ``read`` raise.
+    """
+    installed_at = clock.now - history_days * DAY
+    electricity = gas = hub = None
+    if spec.electricity is not None:
+        firmware, identity, ring = _made("electricity", name, spec.electricity, seed, profiles)
+        load = _load("electricity", spec.electricity.load, identity.device_id, seed, read)
+        electricity = ElectricityMeter(firmware, identity, clock, seed, ring, installed_at, load)
+    if spec.gas is not None:
+        firmware, identity, ring = _made("gas", name, spec.gas, seed, profiles)
+        load = _load("gas", spec.gas.load, identity.device_id, seed, read)
+        gas = GasMeter(firmware, identity, clock, seed, ring, installed_at, load)
+    if spec.hub is not None:
+        firmware, identity, ring = _made("hub", name, spec.hub, seed, profiles)
+        hub = Hub(firmware, identity, clock, seed, ring, installed_at, electricity, gas)
+    return Premises(name, hub, electricity, gas)
+
+
+def _made(
+    kind: str, premises: str, spec: DeviceSpec, seed: int, profiles: Callable[[str], FirmwareProfile]
+) -> tuple[FirmwareProfile, Identity, KeyRing]:
+    firmware = profiles(spec.profile or DEFAULT_PROFILES[kind])
+    if firmware.kind != kind:
+        raise PremisesError(f"{kind}.profile", f"{firmware.name}: is a profile of kind {firmware.kind}, not {kind}")
+    device_id = f"{premises}/{kind}"
+    identity = make_identity(firmware, device_id, seed, spec.serial, spec.point)
+    return firmware, identity, KeyRing(seed, device_id, dict(spec.keys))
+
+
+def make_identity(
+    firmware: FirmwareProfile, device_id: str, seed: int, serial: str | None = None, point: str | None = None
+) -> Identity:
+    """Who a device is: given, or from the seed.
+
+    A serial number has 13 digits, so that the logical device name has its 16 octets; the system title is the maker's
+    three letters and five octets, the EUI-64 one of local administration. An MPAN or MPRN has right check digits.
+    """
+    chance = stream(seed, device_id, "identity")
+    number = f"{chance.randrange(16, 20)}{chance.randrange(10**11):011}"
+    title = firmware.flag_id.encode("ascii") + chance.randbytes(5)
+    eui64 = b"\x02SM1" + chance.randbytes(4)
+    drawn = {"electricity": _draw_mpan, "gas": _draw_mprn}.get(firmware.kind)
+    of_seed = drawn(chance) if drawn else ""
+    return Identity(device_id, serial or number, title, eui64, point or of_seed)
+
+
+def _draw_mpan(chance: Random) -> str:
+    digits = f"{chance.randrange(10, MAX_DISTRIBUTOR + 1)}{chance.randrange(10**10):010}"
+    return digits + mpan_check(digits)
+
+
+def _draw_mprn(chance: Random) -> str:
+    digits = str(chance.randrange(10**7, 10**8))
+    return digits + mprn_check(digits)
+
+
+def mpan_check(digits: str) -> str:
+    """The check digit of an MPAN core's first 12 digits: weighted by primes without 11, modulo 11, modulo 10."""
+    return str(sum(int(digit) * weight for digit, weight in zip(digits, _MPAN_WEIGHTS, strict=True)) % 11 % 10)
+
+
+def mprn_check(digits: str) -> str:
+    """The two check digits of an MPRN without them: digits weighted by their place from the end, modulo 11."""
+    weighted = (int(digit) * weight for weight, digit in enumerate(reversed(digits), 1))
+    return f"{sum(weighted) % 11:02}"
+
+
+def _load(kind: str, spec: LoadSpec, device_id: str, seed: int, read: Callable[[str], str] | None) -> Load:
+    match spec.kind:
+        case "constant":
+            if spec.value is None:
+                raise PremisesError(f"{kind}.load.value", "a constant load needs a value")
+            return Constant(round(spec.value * _RATE[kind]))
+        case "csv":
+            if spec.file is None or read is None:
+                raise PremisesError(f"{kind}.load.file", "a csv load needs a file")
+            try:
+                return _parsed(read(spec.file), _RATE[kind])
+            except ValueError as error:
+                raise PremisesError(f"{kind}.load.file", f"{spec.file}: {error}") from None
+        case "household":
+            make = household_electricity if kind == "electricity" else household_gas
+            return make(seed, device_id, spec.scale)
+        case _:
+            raise PremisesError(f"{kind}.load.kind", f"{spec.kind}: household, constant or csv")
+
+
+@lru_cache(maxsize=8)
+def _parsed(text: str, micro_units: int) -> Load:
+    """One load for all meters that have the same file."""
+    return parse_csv(text, micro_units)
