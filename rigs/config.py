@@ -7,9 +7,10 @@ number that counts up.
 
 from __future__ import annotations
 
+import os.path
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,12 +38,15 @@ class ClockConfig(_Model):
     """How the rig's clock runs."""
 
     mode: Literal["real", "accelerated", "stepped"] | None = Field(
-        None, description="real, accelerated (see rate) or stepped; by default real, or accelerated when a rate is given"
+        default=None,
+        description="real, accelerated (see rate) or stepped; by default real, or accelerated when a rate is given",
     )
     rate: Annotated[float, Field(gt=0, le=1_000_000)] = Field(
-        1.0, description="Seconds of the rig's clock for each second of the world, when accelerated"
+        default=1.0, description="Seconds of the rig's clock for each second of the world, when accelerated"
     )
-    start: datetime | None = Field(None, description="First instant of the rig's clock, with a zone; by default now")
+    start: datetime | None = Field(
+        default=None, description="First instant of the rig's clock, with a zone; by default now"
+    )
 
     @field_validator("start")
     @classmethod
@@ -70,11 +74,13 @@ class ClockConfig(_Model):
 class LineConfig(_Model):
     """What of a real line is modelled on serial ports."""
 
-    baud: bool = Field(True, description="A client set to another rate (or framing, where seen) hears garbage")
-    pacing: bool = Field(False, description="Octets take the time they take at the true rate")
-    turnaround: bool = Field(False, description="The device waits its turnaround time before it answers")
-    echo: bool = Field(False, description="The client hears its own octets, as through many optical heads")
-    software_parity: bool = Field(False, description="Even parity in bit 7 during sign-on, where parity cannot be carried")
+    baud: bool = Field(default=True, description="A client set to another rate (or framing, where seen) hears garbage")
+    pacing: bool = Field(default=False, description="Octets take the time they take at the true rate")
+    turnaround: bool = Field(default=False, description="The device waits its turnaround time before it answers")
+    echo: bool = Field(default=False, description="The client hears its own octets, as through many optical heads")
+    software_parity: bool = Field(
+        default=False, description="Even parity in bit 7 during sign-on, where parity cannot be carried"
+    )
 
     def options(self) -> LineOptions:
         """The same for the line model."""
@@ -84,10 +90,12 @@ class LineConfig(_Model):
 class LoadConfig(_Model):
     """What the premises draws through a meter."""
 
-    kind: Literal["household", "constant", "csv"] = Field("household", description="Where the load comes from")
-    value: float | None = Field(None, ge=0, description="constant: W for electricity, cubic metres an hour for gas")
-    file: str | None = Field(None, description="csv: the file, relative to the rig file")
-    scale: float = Field(1.0, gt=0, description="household: how much larger than an average dwelling")
+    kind: Literal["household", "constant", "csv"] = Field(default="household", description="Where the load comes from")
+    value: float | None = Field(
+        default=None, ge=0, description="constant: W for electricity, cubic metres an hour for gas"
+    )
+    file: str | None = Field(default=None, description="csv: the file, relative to the rig file")
+    scale: float = Field(default=1.0, gt=0, description="household: how much larger than an average dwelling")
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -113,16 +121,25 @@ def _secret(text: str) -> bytes:
 class DeviceConfig(_Model):
     """One device of a premises."""
 
-    profile: str | None = Field(None, description="Make, model and firmware; `smets1 profiles list` names them")
-    serial: str | None = Field(None, min_length=1, max_length=16, description="Number on its plate; by default from the seed")
-    point: str | None = Field(None, pattern=r"^[0-9]{6,13}$", description="MPAN or MPRN; by default from the seed")
+    profile: str | None = Field(
+        default=None,
+        description="Make, model and firmware; `smets1 profiles list` names them; or a file, relative to the rig file",
+    )
+    serial: str | None = Field(
+        default=None, min_length=1, max_length=16, description="Number on its plate; by default from the seed"
+    )
+    point: str | None = Field(
+        default=None, pattern=r"^[0-9]{6,13}$", description="MPAN or MPRN; by default from the seed"
+    )
     keys: dict[str, str] = Field(
         default_factory=dict,
         description="Keys by name (ASSOCIATION.encryption, .authentication, .broadcast, .secret; master), hexadecimal"
         " or text:...; by default derived from the seed",
     )
     ports: dict[str, str] = Field(default_factory=dict, description="Where each of the device's ports is reached")
-    line: LineConfig | None = Field(None, description="The line model of this device's ports, instead of the rig's")
+    line: LineConfig | None = Field(
+        default=None, description="The line model of this device's ports, instead of the rig's"
+    )
     load: LoadConfig = Field(default_factory=LoadConfig, description="What the premises draws through this meter")
 
     @field_validator("keys")
@@ -139,8 +156,10 @@ class DeviceConfig(_Model):
 class PremisesConfig(_Model):
     """A dwelling, or ``count`` of them that are alike."""
 
-    name: str = Field("home", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,40}$", description="Letters, digits, - _ .")
-    count: int = Field(1, ge=1, le=MAX_COUNT, description="How many such premises")
+    name: str = Field(
+        default="home", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,40}$", description="Letters, digits, - _ ."
+    )
+    count: int = Field(default=1, ge=1, le=MAX_COUNT, description="How many such premises")
     hub: DeviceConfig | None = Field(default_factory=DeviceConfig, description="The communications hub")
     electricity: DeviceConfig | None = Field(default_factory=DeviceConfig, description="The electricity meter")
     gas: DeviceConfig | None = Field(default_factory=DeviceConfig, description="The gas meter, behind the hub")
@@ -157,7 +176,7 @@ _HOME: dict[str, object] = {
 class RigConfig(_Model):
     """A rig."""
 
-    seed: int = Field(1, ge=0, lt=1 << 63, description="All chance in the rig comes from it")
+    seed: int = Field(default=1, ge=0, lt=1 << 63, description="All chance in the rig comes from it")
     clock: ClockConfig = Field(default_factory=ClockConfig)
     line: LineConfig = Field(default_factory=LineConfig)
     premises: tuple[PremisesConfig, ...] = Field(
@@ -247,17 +266,24 @@ def _specs(config: RigConfig, file: str, folder: Path) -> Iterator[PremisesSpec]
                         spec = parse_port(_fill(text, name, number))
                     except PortError as error:
                         raise ConfigError(f"{where}: {error}") from None
-                    other = taken.setdefault(str(spec), f"{name}/{kind}/{port_name}")
-                    if other != f"{name}/{kind}/{port_name}" and spec.port != 0 or _twice(spec, other, name, kind, port_name):
+                    mine = f"{name}/{kind}/{port_name}"
+                    other = taken.setdefault(_key(spec), mine)
+                    if other != mine and (spec.port != 0 or spec.kind in (PortKind.PTY, PortKind.SERIAL)):
                         many = "; use {premises}, {n} or {4059+n}" if template.count > 1 else ""
                         raise ConfigError(f"{where}: {spec}: already the port of {other}{many}")
                     ports[port_name] = spec
                 load = device.load
                 if load.file is not None:
-                    load = load.model_copy(update={"file": str(folder / load.file)})
+                    csv = folder / load.file
+                    if not csv.is_file():
+                        raise ConfigError(f"{file}: {path}.load.file: {csv}: no such file")
+                    load = load.model_copy(update={"file": str(csv)})
+                profile = device.profile
+                if profile is not None and profile.endswith(".toml"):
+                    profile = str(folder / profile)
                 devices[kind] = DeviceSpec(
                     kind=kind,
-                    profile=device.profile,
+                    profile=profile,
                     serial=device.serial,
                     point=device.point,
                     keys={key: _secret(text) for key, text in device.keys.items()},
@@ -268,8 +294,16 @@ def _specs(config: RigConfig, file: str, folder: Path) -> Iterator[PremisesSpec]
             yield PremisesSpec(name, devices["hub"], devices["electricity"], devices["gas"])
 
 
-def _twice(spec: PortSpec, other: str, name: str, kind: str, port_name: str) -> bool:
-    return spec.kind in (PortKind.PTY, PortKind.SERIAL) and other != f"{name}/{kind}/{port_name}"
+def _key(spec: PortSpec) -> str:
+    """Equal for ports that are the same, also where a path is written differently."""
+    if not spec.path:
+        return str(spec)
+    return f"{spec.kind.value}:{os.path.normpath(spec.path)}"
+
+
+def rig_of(tables: Mapping[str, object]) -> RigFile:
+    """A rig from tables as TOML would give them; raises :class:`ConfigError`."""
+    return make_rig(_validated(tables, "rig"))
 
 
 def load_rig(path: Path | None = None) -> RigFile:
@@ -292,11 +326,14 @@ def parse_rig(text: str, path: Path | None = None) -> RigFile:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{name}: not TOML: {error}") from None
+    return make_rig(_validated(content, name), path)
+
+
+def _validated(tables: Mapping[str, object], name: str) -> RigConfig:
     try:
-        config = RigConfig.model_validate(content)
+        return RigConfig.model_validate(tables)
     except ValidationError as error:
         raise ConfigError(f"{name}: {describe(error, RigConfig)}") from None
-    return make_rig(config, path)
 
 
 def make_rig(config: RigConfig, path: Path | None = None) -> RigFile:
@@ -350,55 +387,3 @@ def _models_in(annotation: object) -> Iterator[type[BaseModel]]:
 def schema() -> dict[str, object]:
     """JSON Schema of a rig file, for editors."""
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **RigConfig.model_json_schema()}
-
-
-TEMPLATE = '''\
-# A rig: premises with smart meters, on ports. Everything here may be left out; what is set below is the default
-# unless a line starts with "#". Start it with: smets1 up rig.toml
-
-seed = 1                        # all chance comes from it: same file, same seed, same input, same octets
-
-[clock]
-mode = "real"                   # real | accelerated | stepped
-# rate = 60                     # accelerated: seconds of the rig's clock in one second of the world
-# start = 2026-01-01T00:00:00Z  # first instant of the rig's clock; left out: now
-
-[line]                          # what of a real line is modelled on serial ports
-baud = true                     # a client set to another rate hears garbage
-pacing = false                  # octets take the time they take
-turnaround = false              # the device waits before it answers
-echo = false                    # the client hears its own octets, as through many optical heads
-software_parity = false         # even parity in bit 7 during sign-on, on transports that cannot carry parity
-
-[[premises]]
-name = "home"
-count = 1                       # more: {n} in a port is 0, 1, ...; {4059+n} counts up; {premises} is home-0, home-1, ...
-
-[premises.hub]
-# profile = "..."               # make, model and firmware: smets1 profiles list
-# serial = "..."                # number on the plate; left out: from the seed
-# keys = { "management.encryption" = "000102030405060708090A0B0C0D0E0F", master = "..." }
-#   A port is one of
-#     pty:./path                pseudo terminal behind a link       serial:/dev/ttyUSB0, serial:usb:A50285BI
-#     tcp:[host:]port           COSEM wrapper                       tcp+hdlc:[host:]port   octets of a line
-#     udp:[host:]port           COSEM wrapper                       rfc2217:[host:]port    a line and its settings
-#   The network is the loopback interface unless a host is given.
-[premises.hub.ports]
-wan = "pty:./{premises}-hub"
-wan-tcp = "tcp:4059"
-
-[premises.electricity]
-# point = "1200000000001"       # MPAN
-[premises.electricity.ports]
-optical = "pty:./{premises}-electricity"
-[premises.electricity.load]
-kind = "household"              # household | constant (value: W) | csv (file)
-# value = 500
-# file = "load.csv"
-scale = 1.0
-
-[premises.gas]                  # behind the hub: no port of its own
-# point = "1000000001"          # MPRN
-[premises.gas.load]
-kind = "household"              # constant: cubic metres an hour
-'''

@@ -75,7 +75,6 @@ class Driver:
         self.clock = clock
         self.mode = mode
         self.rate = rate if mode is ClockMode.ACCELERATED else 1.0
-        self.on_error: Callable[[Exception], None] | None = None
         self._heap: list[tuple[int, int, Entry]] = []
         self._order = count()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -156,9 +155,10 @@ class Driver:
         while True:
             # One event at a time where there are lines: an event may send something and so set a time-out.
             line_due = heap[0][0] if heap else NEVER
-            stop = min(target, line_due, self.clock_due()) if self._entries else target
-            if stop > clock.now:
-                clock.advance_to(stop)
+            clock_due = self.clock_due()
+            stop = min(target, line_due, clock_due) if self._entries else target
+            if stop > clock.now or clock_due <= clock.now:
+                clock.advance_to(max(stop, clock.now))
             self._time_out(clock.now)
             if stop == target and self.clock_due() > target:
                 return target
@@ -245,10 +245,6 @@ class Driver:
         self._timer = None
         try:
             self._time_out(self.now())
-        except Exception as error:
-            if self.on_error is None:
-                raise
-            self.on_error(error)
         finally:
             self._arm()
 

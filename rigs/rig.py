@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -19,6 +21,12 @@ if TYPE_CHECKING:
 STEPPED_START = 1_767_225_600_000_000_000
 """First instant of a stepped clock that is given none: 2026-01-01T00:00:00Z, so that runs repeat to the octet."""
 
+WRAPPED_LINE = LineOptions(baud=False)
+"""A network has nothing of a serial line."""
+
+FILES_PER_PORT = 4
+"""Both ends of a pseudo terminal, its claim, and a client in the same process; or a few connections."""
+
 WRAPPED_PORTS = {"-tcp": PortKind.TCP, "-udp": PortKind.UDP}
 """How the names of ports that carry wrapper PDUs end, and the kind of port they need."""
 
@@ -30,8 +38,9 @@ class PortedDevice(Protocol):
     def stacks(self) -> Mapping[str, Callable[[], Stack]]: ...
 
 
-Builder = Callable[[str, PremisesSpec, "Clock", int], "Premises"]
+Builder = Callable[[RigFile, PremisesSpec, "Clock"], "Premises"]
 TapMaker = Callable[[str, PortSpec], Tap]
+"""Makes a listener for a new line or connection of the named port."""
 
 
 class Rig:
@@ -43,11 +52,14 @@ class Rig:
         *,
         mode: ClockMode | None = None,
         rate: float | None = None,
-        line: LineOptions | None = None,
+        line: Mapping[str, bool] | None = None,
         folder: Path = Path(),
         build: Builder | None = None,
     ) -> None:
-        """``mode``, ``rate`` and ``line`` go before what the file says; pty links are made below ``folder``."""
+        """``mode``, ``rate`` and ``line`` go before what the file says; pty links are made below ``folder``.
+
+        ``line`` holds those of the :class:`LineOptions` that are set for every port, by name.
+        """
         from emulator.time import Clock
 
         self.file = file
@@ -67,16 +79,17 @@ class Rig:
         self.explain: Callable[[str, str], None] | None = None
         """Called with a port's name and a sentence for each thing a line or stack discarded or refused."""
         self.failed: Callable[[PortError], None] | None = None
-        self._line = line
+        self._line = line or {}
         self._build = build
 
     async def start(self) -> None:
         """Build the premises and open the ports; raises :class:`PortError` or :class:`ConfigError`, all undone."""
+        allow_open_files(sum(len(device.ports) for spec in self.file.specs for device in spec.devices()))
         build = self._build
         if build is None:
-            from emulator.premises import build_premises as build
+            from rigs.building import build
         for spec in self.file.specs:
-            self.premises[spec.name] = build(spec.name, spec, self.clock, self.file.config.seed)
+            self.premises[spec.name] = build(self.file, spec, self.clock)
         self.driver.start()
         try:
             for spec in self.file.specs:
@@ -106,16 +119,14 @@ class Rig:
             await port.open()
             self.ports[full_name] = port
 
-    def _attachment(
-        self, name: str, port_spec: PortSpec, spec: DeviceSpec, factory: Callable[[], Stack]
-    ) -> Attachment:
-        explain = self.explain
+    def _attachment(self, name: str, port_spec: PortSpec, spec: DeviceSpec, factory: Callable[[], Stack]) -> Attachment:
+        explain, makers = self.explain, tuple(self.taps)
         return Attachment(
             name,
             factory,
-            self._line or spec.line,
+            WRAPPED_LINE if port_spec.wrapped else replace(spec.line, **self._line),
             seed=str(self.file.config.seed),
-            tap=_together([make(name, port_spec) for make in self.taps]),
+            tap=(lambda: _together([make(name, port_spec) for make in makers])) if makers else None,
             explain=None if explain is None else (lambda text: explain(name, text)),
         )
 
@@ -132,10 +143,17 @@ class Rig:
             self.failed(error)
 
 
-def _together(taps: list[Tap]) -> Tap | None:
+def allow_open_files(ports: int) -> None:
+    """Raise this process's limit of open files, as far as the system lets it, to what so many ports may need."""
+    needed = 128 + FILES_PER_PORT * ports
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        wanted = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
+
+
+def _together(taps: list[Tap]) -> Tap:
     match taps:
-        case []:
-            return None
         case [tap]:
             return tap
         case _:

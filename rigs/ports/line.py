@@ -34,7 +34,10 @@ SLICE = 0.002  # s; the shortest stretch of octets handed on at once when pacing
 BACKLOG = 1 << 20  # octets a line holds for a far end that is slow; what is over is lost
 
 Tap = Callable[[int, bool, bytes], None]
-"""Called with the time (ns UTC of the rig), whether the octets go towards the device, and the octets."""
+"""Called with the time (ns UTC of the rig), whether the octets go towards the device, and the octets.
+
+No octets mean that the far end has gone.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +121,8 @@ class Line:
         self._seed = seed or name
         self._chance: Random | None = None
         self._owns_uart = owns_uart
-        self._entry = driver.watch(stack)
+        self.next_timeout = stack.next_timeout
+        self._entry = driver.watch(self)
         self._incoming: deque[tuple[float, bytes]] = deque()
         self._in_free = 0.0  # loop time at which the wire towards the device is idle again
         self._in_timer: asyncio.TimerHandle | None = None
@@ -126,6 +130,7 @@ class Line:
         self._out_octets = 0
         self._out_timer: asyncio.TimerHandle | None = None
         self._heard_at = 0.0
+        self._rate_seen = 0  # the far end's rate at the last octets; 0 before any
         self.arrived: Callable[[bytes], None] = self._choose()
         stack.transmit = self._transmit
         driver.settle(self._entry)
@@ -160,6 +165,11 @@ class Line:
             return self._direct()
         return self._echoed if options.pacing or options.echo else self._deliver
 
+    @property
+    def listening(self) -> str:
+        """Character format that the device's end hears with: one of eight bits hears seven with parity as well."""
+        return "8N1" if "8N1" in self.stack.characters else self.stack.character
+
     def statistics(self) -> dict[str, int]:
         """Octets and frames counted by the line and its stack."""
         return {
@@ -185,13 +195,22 @@ class Line:
         self.stack.opened()
         self._driver.settle(self._entry)
 
+    def timeout(self, now: int) -> None:
+        """A time-out of the stack has come; what it sends goes through ``transmit``."""
+        self.stack.timeout(now)
+        if self.stack.drop:
+            self.transport.hang_up()
+
     def hung_up(self) -> None:
         """The far end has gone, the line stays: what was on the way is lost."""
+        self._rate_seen = 0
         self._drop_queues()
         self.stack.closed()
         self._driver.settle(self._entry)
 
     def _drop_queues(self) -> None:
+        if self._tap is not None:
+            self._tap(self._driver.clock.now, True, b"")
         self._incoming.clear()
         self._out.clear()
         self._out_octets = 0
@@ -255,17 +274,34 @@ class Line:
         self._deliver(data)
 
     def _deliver(self, data: bytes) -> None:
-        stack, options, transport = self.stack, self._options, self.transport
+        stack, transport = self.stack, self.transport
         self.octets_in += len(data)
-        character = stack.character
         framing = ""
-        if options.baud and not self._owns_uart:
+        if self._options.baud and not self._owns_uart:
             baud, framing = transport.rate(), transport.framing()
-            if (baud and baud not in stack.bauds) or (framing and framing != character):
+            before, self._rate_seen = self._rate_seen, baud
+            if baud and baud not in stack.bauds and before in stack.bauds:
+                data = self._written_before(data, before, framing)
+            if data and ((baud and baud not in stack.bauds) or (framing and framing not in stack.characters)):
                 data = self._misheard(data, baud or stack.baud, framing)
-                if not data:
-                    return
-        if character == "7E1" and not framing:
+            if not data:
+                return
+        self._hear(data, framing)
+
+    def _written_before(self, data: bytes, before: int, framing: str) -> bytes:
+        """Octets read after the client has changed its rate, but maybe written before: nothing tells when it was.
+
+        They are taken as sent at the old rate as long as the device listens at it. Returns those it no longer does for.
+        """
+        for at in range(len(data)):
+            if before not in self.stack.bauds:
+                return data[at:]
+            self._hear(data[at : at + 1], framing)
+        return b""
+
+    def _hear(self, data: bytes, framing: str) -> None:
+        stack, options, transport = self.stack, self._options, self.transport
+        if not framing and "8N1" not in stack.characters:
             data = data.translate(SEVEN_BITS)
         now = self._driver.now()
         if self._tap is not None:
@@ -274,23 +310,23 @@ class Line:
             self._heard_at = self._driver.loop.time()
         answer = stack.receive(data, now)
         if answer:
-            # A change of framing follows what is said in the old one; the rate of the answer is the stack's to say.
-            self._send(answer, stack.send_baud, character, True)
+            # A change of rate or framing may come before or after what is said: that is the stack's to say.
+            self._send(answer, stack.send_baud, stack.send_character, True)
         elif self._owns_uart:
-            transport.follow(stack.baud, stack.character)
+            transport.follow(stack.baud, self.listening)
         self._driver.settle(self._entry)
         if stack.drop:
             transport.hang_up()
 
     def _misheard(self, data: bytes, baud: int, framing: str) -> bytes:
         stack = self.stack
-        mine = stack.character if framing else "8N1"
+        mine = self.listening if framing else "8N1"
         result = heard(data, baud, framing or "8N1", stack.baud, mine, self._random(), check_parity=True)
         self._note(
             "garbled in",
             len(data),
             f"{len(data)} octets heard as {len(result)}: the client is set to {_setting(baud, framing)}, the device"
-            f" to {_setting(stack.baud, stack.character)}",
+            f" to {_setting(stack.baud, self.listening)}",
         )
         return result
 
@@ -311,7 +347,9 @@ class Line:
         elif framing == "7E1" and options.software_parity and not self.transport.framing():
             data = data.translate(EVEN_PARITY)
         wait = self.stack.turnaround / SECOND if answer and options.turnaround else 0.0
-        if not self._out and not wait and not options.pacing and self._same_rate(baud) and self._same_framing(framing):
+        # The far end's rate was looked at when the octets came that this answers.
+        same_rate = (answer and self._rate_seen == baud) or self._same_rate(baud)
+        if not self._out and not wait and not options.pacing and same_rate and self._same_framing(framing):
             self.transport.write(data)
         elif self._out_octets + len(data) > BACKLOG:
             self._note("lost out", len(data), f"{len(data)} octets lost: {self._out_octets} still wait to go out")
@@ -322,7 +360,7 @@ class Line:
             if self._out_timer is None:
                 self._pump()
         if self._owns_uart:
-            self.transport.follow(self.stack.baud, self.stack.character)
+            self.transport.follow(self.stack.baud, self.listening)
 
     def _same_rate(self, baud: int) -> bool:
         """Whether the far end is set to hear this rate, as far as can be seen."""

@@ -3,15 +3,21 @@
 A Linux pseudo terminal is always 8N1 but lets its master see the rate the client sets. The port keeps the client's end
 open itself until a client has said something, so that settings made beforehand (``stty``) last, and lets go then, so
 that the client's closing is seen. What a client that has gone did not read is thrown away, as on a wire.
+
+A link left by a rig that was killed is replaced; that of a rig that still runs is not. Which it is tells a socket in
+Linux's abstract namespace, named after the link: the system takes it away with its process, however that ends.
 """
 
 from __future__ import annotations
 
 import errno
 import fcntl
+import hashlib
 import os
+import socket
 import termios
 import tty
+from contextlib import suppress
 from pathlib import Path
 
 from rigs.driver import Driver
@@ -19,12 +25,12 @@ from rigs.ports.line import Line
 from rigs.ports.port import Attachment, Port
 from rigs.ports.spec import PortError, PortSpec, describe_os_error
 
+_TERMINALS = Path("/dev/pts")
 _CHUNK = 4096
 _PENDING = 1 << 20  # octets kept for a client that is slow to read
 _TCGETS2 = 0x802C542A  # for rates that have no constant; asm-generic, as on x86, Arm and RISC-V
-_RATES = {
-    getattr(termios, name): int(name[1:]) for name in dir(termios) if name[:1] == "B" and name[1:].isdigit() and name != "B0"
-}
+_NAMES = (name for name in dir(termios) if name[:1] == "B" and name[1:].isdigit() and name != "B0")
+_RATES: dict[int, int] = {getattr(termios, name): int(name[1:]) for name in _NAMES}
 
 
 class PtyPort(Port):
@@ -38,16 +44,23 @@ class PtyPort(Port):
         self._slave = -1  # held while no client has been heard
         self._slave_name = ""
         self._pending = bytearray()
+        self._claim: socket.socket | None = None
 
     async def open(self) -> None:
         """Create the terminal and its link; raises :class:`PortError`."""
         port = str(self.spec)
         link = self.path
-        if not link.is_symlink() and link.exists():
+        if link.is_symlink():
+            target = link.readlink()
+            if target.parent != _TERMINALS:
+                raise PortError(port, f"a link to {target} is there already", "remove it or choose another path")
+        elif link.exists():
             raise PortError(port, "something that is not a link is there already", "remove it or choose another path")
+        self._claim = self._claimed(port)
         try:
             self._master, self._slave = os.openpty()
         except OSError as error:
+            self._claim.close()
             if error.errno in (errno.ENOSPC, errno.EAGAIN, errno.ENOENT):
                 limit = "see /proc/sys/kernel/pty/max"
                 raise PortError(port, "the system has no pseudo terminal left", limit) from None
@@ -56,31 +69,50 @@ class PtyPort(Port):
         os.set_blocking(self._master, False)
         self._slave_name = os.ttyname(self._slave)
         try:
-            self._link(port)
+            self._link()
         except OSError as error:
             self.close()
             raise describe_os_error(self.spec, error) from None
-        except PortError:
-            self.close()
-            raise
-        self.line = self.attachment.line(self, self.driver)
-        self.lines.append(self.line)
+        self.line = self.add_line(self)
         self.driver.loop.add_reader(self._master, self._readable)
 
     @property
-    def address(self) -> str:
-        """The path a client opens."""
-        return str(self.path)
+    def present(self) -> int:
+        """1 from a client's first octet until it closes."""
+        return int(self._master >= 0 and self._slave < 0)
 
-    def _link(self, port: str) -> None:
-        link = self.path
+    @property
+    def address(self) -> str:
+        """The path a client opens; a relative one begins with a dot, so that no client takes it for a name."""
+        return str(self.path) if self.path.is_absolute() else f"./{self.path}"
+
+    def _claimed(self, port: str) -> socket.socket:
         try:
+            folder = self.path.parent.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            missing = f"there is no folder {self.path.parent}"
+            raise PortError(port, missing, "create it or choose another path") from None
+        except OSError as error:
+            raise describe_os_error(self.spec, error) from None
+        place = f"{folder.st_dev}/{folder.st_ino}/{self.path.name}"
+        try:
+            claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        except OSError as error:
+            raise describe_os_error(self.spec, error) from None
+        try:
+            claim.bind(b"\0smets1-hil/" + hashlib.sha256(os.fsencode(place)).hexdigest().encode())
+        except OSError as error:
+            claim.close()
+            if error.errno == errno.EADDRINUSE:
+                raise PortError(port, "another rig has this port", "stop it or choose another path") from None
+            raise describe_os_error(self.spec, error) from None
+        return claim
+
+    def _link(self) -> None:
+        link = self.path
+        with suppress(FileExistsError):
             link.symlink_to(self._slave_name)
             return
-        except FileExistsError:
-            pass
-        except FileNotFoundError:
-            raise PortError(port, f"there is no folder {link.parent}", "create it or choose another path") from None
         # A link of an earlier run: take its place in one step, so that no client ever finds nothing there.
         fresh = link.with_name(f".{link.name}.{os.getpid()}")
         fresh.unlink(missing_ok=True)
@@ -93,9 +125,8 @@ class PtyPort(Port):
             return
         self.driver.loop.remove_reader(self._master)
         self.driver.loop.remove_writer(self._master)
-        for line in self.lines:
-            line.close()
-        self.lines.clear()
+        for line in list(self.lines):
+            self.drop_line(line)
         os.close(self._master)
         self._master = -1
         if self._slave >= 0:
@@ -106,6 +137,9 @@ class PtyPort(Port):
                 self.path.unlink()
         except OSError:
             pass
+        if self._claim is not None:
+            self._claim.close()
+            self._claim = None
 
     # -- Transport --------------------------------------------------------------------------------------------------
 
@@ -184,8 +218,10 @@ class PtyPort(Port):
             self._slave = os.open(self._slave_name, os.O_RDWR | os.O_NOCTTY)
             tty.setraw(self._slave)
             termios.tcflush(self._slave, termios.TCIFLUSH)
-        except OSError:
+        except OSError as error:
             self.driver.loop.remove_reader(self._master)
+            if self.failed is not None:
+                self.failed(describe_os_error(self.spec, error))
         if self._pending:
             self.driver.loop.remove_writer(self._master)
             self.lost += len(self._pending)

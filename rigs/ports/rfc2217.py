@@ -10,7 +10,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from serial import rfc2217
 
@@ -115,7 +115,7 @@ class _TelnetConnection(Connection):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         if self._serial_port.client is not None:
-            self._serial_port.refused += 1
+            self._serial_port.refuse("another client is connected, and a line has one far end: refused")
             transport.abort()
             return
         self._accepted = True
@@ -126,7 +126,8 @@ class _TelnetConnection(Connection):
         transport.set_write_buffer_limits(high=1 << 18)
         self.line = self._serial_port.line
         self.uart = VirtualUart(self._flush)
-        self._manager = rfc2217.PortManager(self.uart, _Raw(transport))
+        # Typed for a real serial.Serial; what it uses of one is here.
+        self._manager = rfc2217.PortManager(cast("Any", self.uart), cast("Any", _Raw(transport)))
         self.line.opened()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -185,20 +186,23 @@ class Rfc2217Port(TcpPort):
 
     async def open(self) -> None:
         await super().open()
-        self.line = self.attachment.line(self, self.driver)
-        self.lines.append(self.line)
+        self.line = self.add_line(self)
 
     def close(self) -> None:
         client = self.client
         super().close()
         if client is not None:
             client.abort()
-        for line in self.lines:
-            line.close()
-        self.lines.clear()
+        for line in list(self.lines):
+            self.drop_line(line)
 
     def protocol(self) -> Connection:
         return _TelnetConnection(self)
+
+    @property
+    def present(self) -> int:
+        """1 while a client is connected."""
+        return int(self.client is not None)
 
     # -- Transport of the line: whoever is connected ----------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import termios
 from collections import deque
 
 import serial
@@ -48,6 +49,11 @@ class SerialPort(Port):
         self._writing = False
 
     @property
+    def present(self) -> int:
+        """A cable does not show who is at its far end."""
+        return 0
+
+    @property
     def address(self) -> str:
         """The device that carries the meter's end; the client is at the other end of the cable."""
         return self.device
@@ -62,17 +68,16 @@ class SerialPort(Port):
             raise describe_os_error(self.spec, error) from None
         self._descriptor = self._uart.fileno()
         os.set_blocking(self._descriptor, False)
-        self.line = self.attachment.line(self, self.driver, owns_uart=True)
-        self.lines.append(self.line)
-        self.follow(self.line.stack.baud, self.line.stack.character)
+        self.line = self.add_line(self, owns_uart=True)
+        self.follow(self.line.stack.baud, self.line.listening)
         self.driver.loop.add_reader(self._descriptor, self._readable)
 
     def _reason(self, error: serial.SerialException) -> PortError:
-        cause = error.__context__
-        if isinstance(cause, OSError) and cause.errno is not None:
-            return describe_os_error(self.spec, cause)
-        if error.errno is not None:
-            return describe_os_error(self.spec, OSError(error.errno, os.strerror(error.errno)))
+        for cause in (error.__context__, error):
+            # termios.error is no OSError, but is made of the same two parts.
+            number = cause.args[0] if isinstance(cause, termios.error) else getattr(cause, "errno", None)
+            if isinstance(number, int):
+                return describe_os_error(self.spec, OSError(number, os.strerror(number)))
         return PortError(str(self.spec), str(error).partition(":")[0] or "cannot be opened")
 
     def close(self) -> None:
@@ -83,9 +88,8 @@ class SerialPort(Port):
             self._timer = None
         self.driver.loop.remove_reader(self._descriptor)
         self.driver.loop.remove_writer(self._descriptor)
-        for line in self.lines:
-            line.close()
-        self.lines.clear()
+        for line in list(self.lines):
+            self.drop_line(line)
         uart, self._uart = self._uart, None
         uart.close()
 
@@ -165,12 +169,15 @@ class SerialPort(Port):
         settings = {"baudrate": baud, "bytesize": bits.data_bits, "parity": bits.parity, "stopbits": bits.stop_bits}
         try:
             self._uart.apply_settings(settings)
-        except (serial.SerialException, OSError, ValueError) as error:
+        except (termios.error, OSError, ValueError) as error:
             # Pseudo terminals and some adaptors have no 7E1: the rate is what matters most.
             self.line.counters["settings refused"] += 1
             if self.line.explain is not None:
                 self.line.explain(f"{self.device} refuses {baud} Bd {framing} ({error}); it goes on at {baud} Bd 8N1")
-            self._uart.apply_settings({"baudrate": baud, "bytesize": 8, "parity": "N", "stopbits": 1})
+            try:
+                self._uart.apply_settings({"baudrate": baud, "bytesize": 8, "parity": "N", "stopbits": 1})
+            except termios.error as worse:
+                raise OSError(*worse.args) from None
         self._setting = (baud, framing)
 
     # -- the loop calls ---------------------------------------------------------------------------------------------

@@ -49,7 +49,7 @@ FORMS = "pty:./path, serial:/dev/..., serial:usb:NUMBER, tcp:[host:]port, tcp+hd
 
 @dataclass(frozen=True, slots=True)
 class PortSpec:
-    """A parsed port: ``path`` for pty and serial, ``usb`` for serial by number, ``host`` and ``port`` for the network."""
+    """A parsed port: ``path`` for pty and serial, ``usb`` for serial by number, ``host`` and ``port`` for networks."""
 
     kind: PortKind
     path: str = ""
@@ -110,9 +110,9 @@ def describe_os_error(spec: PortSpec, error: OSError) -> PortError:
     network = spec.kind not in (PortKind.PTY, PortKind.SERIAL)
     match error.errno:
         case errno.EADDRINUSE:
-            return PortError(port, "the port is in use", "stop the other program or choose another number (0: any free)")
+            return PortError(port, "the port is in use", "stop the other program or choose another number (0: any)")
         case errno.EADDRNOTAVAIL:
-            return PortError(port, "this machine does not have that address", "use 127.0.0.1, 0.0.0.0 or one of its own")
+            return PortError(port, "this machine does not have that address", "use 127.0.0.1, 0.0.0.0 or its own")
         case errno.EACCES | errno.EPERM if network:
             return PortError(port, "no permission", "use a port number from 1024 up")
         case errno.EACCES | errno.EPERM if spec.kind is PortKind.SERIAL:
@@ -121,6 +121,10 @@ def describe_os_error(spec: PortSpec, error: OSError) -> PortError:
             return PortError(port, "no permission to write there", "choose another folder")
         case errno.EBUSY | errno.EAGAIN:
             return PortError(port, "the device is in use by another program", "close that program")
+        case errno.EMFILE | errno.ENFILE:
+            return PortError(port, "too many open files", "raise the limit (ulimit -n) or use fewer ports")
+        case errno.ENOENT if spec.kind is PortKind.PTY:
+            return PortError(port, "no such port", "is the rig running, and in this folder?")
         case errno.ENOENT:
             return PortError(port, "no such device", "is the adaptor plugged in?")
         case errno.ENXIO | errno.ENODEV | errno.EIO:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from typing import Any
 
 from rigs.driver import Driver
@@ -32,13 +32,12 @@ class Connection(asyncio.BufferedProtocol):
         raw: socket.socket = transport.get_extra_info("socket")
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        self.line = self._port.attachment.line(self, self._port.driver)
+        self.line = self._port.add_line(self)
         self._port.joined(self)
         self.line.opened()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._port.left(self)
-        self.line.close()
 
     def get_buffer(self, sizehint: int) -> memoryview:
         # One buffer for all connections: the loop fills it and calls buffer_updated at once.
@@ -82,8 +81,6 @@ class Connection(asyncio.BufferedProtocol):
 class TcpPort(Port):
     """A listening TCP port."""
 
-    protocol: type[Connection] = Connection
-
     def __init__(self, spec: PortSpec, attachment: Attachment, driver: Driver) -> None:
         super().__init__(spec, attachment, driver)
         self.buffer = memoryview(bytearray(1 << 16))
@@ -121,15 +118,26 @@ class TcpPort(Port):
     def joined(self, connection: Connection) -> None:
         """A connection was made; the one that is too many is closed."""
         self._connections.append(connection)
-        self.lines.append(connection.line)
         if len(self._connections) > CONNECTIONS:
-            self.refused += 1
+            self.refuse(f"{CONNECTIONS} clients are connected already: one more was refused")
             connection.abort()
+
+    def refuse(self, why: str) -> None:
+        """Count a connection that is refused, and say why."""
+        self.refused += 1
+        if self.attachment.explain is not None:
+            self.attachment.explain(why)
+
+    def statistics(self) -> Counter[str]:
+        total = super().statistics()
+        if self.refused:
+            total["connections refused"] = self.refused
+        return total
 
     def left(self, connection: Connection) -> None:
         """A connection has gone."""
         self._connections.remove(connection)
-        self.lines.remove(connection.line)
+        self.drop_line(connection.line)
 
 
 class _Peer:
@@ -138,7 +146,7 @@ class _Peer:
     def __init__(self, port: UdpPort, address: tuple[Any, ...]) -> None:
         self._port = port
         self._address = address
-        self.line = port.attachment.line(self, port.driver)
+        self.line = port.add_line(self)
 
     def write(self, data: bytes) -> None:
         self._port.send(data, self._address)
@@ -192,13 +200,12 @@ class UdpPort(Port, asyncio.DatagramProtocol):
             while len(self._peers) >= PEERS:
                 self.forget(next(iter(self._peers)))
             peer = self._peers[addr] = _Peer(self, addr)
-            self.lines.append(peer.line)
             peer.line.opened()
         else:
             self._peers.move_to_end(addr)
         peer.line.arrived(data)
 
-    def error_received(self, exc: OSError) -> None:
+    def error_received(self, exc: Exception) -> None:
         """An ICMP refusal: the peer has gone; the next datagram tells."""
         self.lost += 1
 
@@ -211,8 +218,7 @@ class UdpPort(Port, asyncio.DatagramProtocol):
         """Drop what is remembered of a peer."""
         peer = self._peers.pop(address, None)
         if peer is not None:
-            self.lines.remove(peer.line)
-            peer.line.close()
+            self.drop_line(peer.line)
 
 
 def network_port(spec: PortSpec, attachment: Attachment, driver: Driver) -> Port:

@@ -103,8 +103,6 @@ def heard(
         value = sum(level << index for index, level in enumerate(samples[1 : 1 + receiver.data_bits]))
         if not samples[-1]:
             out.append(0)
-        elif receiver.parity == "N" or samples[1 + receiver.data_bits] == _parity(value, receiver.parity):
-            out.append(value)
-        elif not check_parity:
+        elif not check_parity or receiver.parity == "N" or samples[-2] == _parity(value, receiver.parity):
             out.append(value)
     return bytes(out)

@@ -14,7 +14,6 @@ import pytest
 from rigs.driver import ClockMode, Driver
 from rigs.ports import Attachment, LineOptions, Port, make_port, parse_port
 
-
 T = TypeVar("T")
 
 
@@ -27,7 +26,9 @@ class EchoStack:
         self.counters: Counter[str] = Counter()
         self.baud = self.send_baud = 9600
         self.bauds = frozenset({9600})
-        self.character = "8N1"
+        self.character = self.send_character = "8N1"
+        self.characters = frozenset({"8N1"})
+        self.associations: list[Any] = []
         self.turnaround = 0
         self.drop = False
         self.heard = bytearray()
@@ -49,6 +50,10 @@ class EchoStack:
             self.drop = True
             return b"bye"
         return data.upper()
+
+    def set_character(self, character: str) -> None:
+        self.character = self.send_character = character
+        self.characters = frozenset({character})
 
     def set_baud(self, baud: int) -> None:
         self.baud = self.send_baud = baud
@@ -168,3 +173,9 @@ def bench(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
     yield make
     for one in made:
         one.close()
+
+
+@pytest.fixture
+def echo_stack() -> type[EchoStack]:
+    """The stack itself, for rigs of several ports."""
+    return EchoStack

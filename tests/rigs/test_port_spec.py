@@ -29,7 +29,7 @@ def test_forms(text: str, spec: PortSpec) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "pty", "pty:", "serial:usb:", "tcp:", "tcp:host", "tcp:1:2:3", "tcp:70000", "tcp::5", "usb:3", "pty:a\nb"]
+    "text", ["", "pty:", "serial:usb:", "tcp:", "tcp:host", "tcp:1:2:3", "tcp:70000", "tcp::5", "usb:3", "pty:a\nb"]
 )
 def test_refused(text: str) -> None:
     with pytest.raises(PortError) as caught:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import contextlib
 import socket
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,6 +12,15 @@ from serial import rfc2217
 
 from rigs.ports import LineOptions, PortError
 from rigs.ports.tcp import CONNECTIONS, PEERS
+
+pytestmark = pytest.mark.filterwarnings("ignore:set:DeprecationWarning:serial")
+
+
+def until(condition: Callable[[], Any], what: str) -> None:
+    end = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < end, f"never: {what}"
+        time.sleep(0.002)
 
 
 def dial(rig: Any) -> socket.socket:
@@ -36,11 +47,8 @@ def test_each_connection_has_its_stack(bench: Any) -> None:
         assert receive(two, 3) == b"TWO"
         assert len(rig.port.lines) == 2
         one.close()
-        for _ in range(1000):
-            if len(rig.port.lines) == 1:
-                break
-            time.sleep(0.002)
-    assert [stack.events for stack in rig.stacks][0] == ["opened", "closed"]
+        until(lambda: len(rig.port.lines) == 1, "hang-up")
+    assert rig.stacks[0].events == ["opened", "closed"]
     assert bytes(rig.stacks[1].heard) == b"two"
 
 
@@ -69,12 +77,10 @@ def test_too_many_connections_are_refused_and_the_others_served(bench: Any) -> N
     clients = [dial(rig) for _ in range(CONNECTIONS)]
     clients[-1].sendall(b"in")
     assert receive(clients[-1], 2) == b"IN"
-    with dial(rig) as extra:
-        try:
-            assert extra.recv(1) == b""
-        except ConnectionResetError:
-            pass
-    assert rig.port.refused == 1
+    with dial(rig) as extra, contextlib.suppress(ConnectionResetError):
+        assert extra.recv(1) == b""
+    assert rig.port.statistics()["connections refused"] == 1
+    assert any("refused" in text for text in rig.explained)
     clients[0].sendall(b"ok")
     assert receive(clients[0], 2) == b"OK"
     for client in clients:
@@ -126,7 +132,7 @@ def test_rfc2217_carries_octets_of_every_value(bench: Any) -> None:
 def test_rfc2217_shows_rate_and_parity_to_the_line(bench: Any) -> None:
     def sign_on(stack: Any) -> None:
         stack.set_baud(300)
-        stack.character = "7E1"
+        stack.set_character("7E1")
 
     rig = bench("rfc2217:0", prepare=sign_on)
     with rfc2217_client(rig, baudrate=300, bytesize=7, parity="E") as client:
@@ -135,7 +141,7 @@ def test_rfc2217_shows_rate_and_parity_to_the_line(bench: Any) -> None:
         client.parity = "N"
         client.bytesize = 8
         client.write(b"ABC")
-        client.timeout = 0.5
+        client.timeout = 0.15
         assert client.read(3) == bytes([0x41, 0x42])  # C has odd parity and is dropped by the meter
         client.baudrate = 9600
         client.write(b"/?!")
@@ -146,7 +152,7 @@ def test_rfc2217_shows_rate_and_parity_to_the_line(bench: Any) -> None:
 
 def test_rfc2217_answers_at_seven_bits_reach_an_eight_bit_client_with_parity(bench: Any) -> None:
     def sign_on(stack: Any) -> None:
-        stack.character = "7E1"
+        stack.set_character("7E1")
 
     rig = bench("rfc2217:0", prepare=sign_on)
     with rfc2217_client(rig, baudrate=9600) as client:
@@ -157,17 +163,11 @@ def test_rfc2217_answers_at_seven_bits_reach_an_eight_bit_client_with_parity(ben
 def test_rfc2217_takes_one_client_at_a_time(bench: Any) -> None:
     rig = bench("rfc2217:0")
     with rfc2217_client(rig, baudrate=9600) as client:
-        with dial(rig) as second:
-            try:
-                assert second.recv(1) == b""
-            except ConnectionResetError:
-                pass
+        with dial(rig) as second, contextlib.suppress(ConnectionResetError):
+            assert second.recv(1) == b""
         client.write(b"still")
         assert client.read(5) == b"STILL"
-    for _ in range(500):
-        if rig.port.client is None:
-            break
-        time.sleep(0.002)
+    until(lambda: rig.port.client is None, "hang-up")
     with rfc2217_client(rig, baudrate=9600) as client:
         client.write(b"next")
         assert client.read(4) == b"NEXT"
@@ -175,26 +175,24 @@ def test_rfc2217_takes_one_client_at_a_time(bench: Any) -> None:
     assert rig.port.refused == 1
 
 
-@pytest.mark.parametrize(
-    "junk",
-    [
-        rfc2217.IAC + rfc2217.SE,
-        rfc2217.IAC + rfc2217.SB + rfc2217.COM_PORT_OPTION + rfc2217.SET_BAUDRATE + b"\x01" + rfc2217.IAC + rfc2217.SE,
-        rfc2217.IAC + rfc2217.SB + rfc2217.COM_PORT_OPTION + rfc2217.SET_PARITY + b"\x77" + rfc2217.IAC + rfc2217.SE,
-        rfc2217.IAC + rfc2217.SB + rfc2217.COM_PORT_OPTION + b"\x0a" + rfc2217.IAC + rfc2217.SE,
-        rfc2217.IAC + rfc2217.SB + bytes(1000),
-    ],
+JUNK = (
+    rfc2217.IAC + rfc2217.SE,
+    rfc2217.IAC + rfc2217.SB + rfc2217.COM_PORT_OPTION + rfc2217.SET_BAUDRATE + b"\x01" + rfc2217.IAC + rfc2217.SE,
+    rfc2217.IAC + rfc2217.SB + rfc2217.COM_PORT_OPTION + rfc2217.SET_PARITY + b"\x77" + rfc2217.IAC + rfc2217.SE,
+    rfc2217.IAC + rfc2217.SB + rfc2217.COM_PORT_OPTION + b"\x0a" + rfc2217.IAC + rfc2217.SE,
+    rfc2217.IAC + rfc2217.SB + bytes(1000),
 )
-def test_rfc2217_telnet_that_makes_no_sense_ends_the_connection_only(bench: Any, junk: bytes) -> None:
+
+
+def test_rfc2217_telnet_that_makes_no_sense_ends_the_connection_only(bench: Any) -> None:
     rig = bench("rfc2217:0")
-    with dial(rig) as client:
-        client.sendall(junk)
-        try:
+    for number, junk in enumerate(JUNK, 1):
+        with dial(rig) as client, contextlib.suppress(ConnectionResetError):
+            client.sendall(junk)
             while client.recv(100):
                 pass
-        except ConnectionResetError:
-            pass
-    assert any("telnet" in text for text in rig.explained)
+        assert sum("telnet" in text for text in rig.explained) == number
+        until(lambda: rig.port.client is None, "hang-up")
     with rfc2217_client(rig, baudrate=9600) as client:
         client.write(b"next")
         assert client.read(4) == b"NEXT"

@@ -90,12 +90,25 @@ def test_a_stale_link_is_replaced_and_ours_taken_away(bench: Any, tmp_path: Path
     assert rig.stack.events == ["closed"]
 
 
-def test_a_link_taken_by_a_newer_rig_is_left_alone(bench: Any, tmp_path: Path) -> None:
+def test_a_link_of_a_rig_that_runs_is_not_taken(bench: Any, tmp_path: Path) -> None:
     old = bench("pty:./meter")
-    bench("pty:./meter")
     target = (tmp_path / "meter").readlink()
-    old.call(old.port.close)
+    (tmp_path / "other").symlink_to(tmp_path)
+    for text in ("pty:./meter", "pty:other/meter"):
+        with pytest.raises(PortError, match="another rig"):
+            bench(text)
     assert (tmp_path / "meter").readlink() == target
+    old.call(old.port.close)
+    bench("pty:./meter")
+    assert (tmp_path / "meter").exists()
+
+
+def test_a_link_that_is_not_ours_any_more_is_left_alone(bench: Any, tmp_path: Path) -> None:
+    rig = bench("pty:./meter")
+    (tmp_path / "meter").unlink()
+    (tmp_path / "meter").symlink_to("/dev/null")
+    rig.call(rig.port.close)
+    assert (tmp_path / "meter").readlink() == Path("/dev/null")
 
 
 def test_a_file_is_not_overwritten(bench: Any, tmp_path: Path) -> None:
@@ -103,6 +116,10 @@ def test_a_file_is_not_overwritten(bench: Any, tmp_path: Path) -> None:
     with pytest.raises(PortError, match="not a link"):
         bench("pty:./meter")
     assert (tmp_path / "meter").read_text() == "mine"
+    (tmp_path / "link").symlink_to(tmp_path / "meter")
+    with pytest.raises(PortError, match=r"a link to .*meter is there already"):
+        bench("pty:./link")
+    assert (tmp_path / "link").read_text() == "mine"
     with pytest.raises(PortError, match="no folder"):
         bench("pty:./no/such/meter")
 
@@ -114,7 +131,7 @@ def test_the_wrong_rate_is_garbage_both_ways_and_the_same_each_time(bench: Any, 
         with serial.Serial(str(tmp_path / name), 4800, timeout=1) as client:
             client.write(b"hello world")
             until(lambda rig=rig: rig.stack.heard, "garbage")
-            client.timeout = 0.5
+            client.timeout = 0.4
             answer = client.read(100)
             assert b"hello" not in rig.stack.heard.lower()
             assert b"HELLO" not in answer
@@ -147,7 +164,7 @@ def test_an_odd_rate_is_seen(bench: Any, tmp_path: Path) -> None:
 
 def test_bit_seven_is_ignored_during_sign_on_and_parity_can_be_put_there(bench: Any, tmp_path: Path) -> None:
     def seven(stack: Any) -> None:
-        stack.character = "7E1"
+        stack.set_character("7E1")
 
     rig = bench("pty:./plain", prepare=seven)
     with serial.Serial(str(tmp_path / "plain"), 9600, timeout=2) as client:
@@ -177,8 +194,8 @@ def test_pacing_and_turnaround_take_their_time(bench: Any, tmp_path: Path) -> No
         begun = time.monotonic()
         client.write(b"0123456789")
         assert client.read(10) == b"0123456789"
-        # Ten characters each way at 8.33 ms, each input slice answered after the turnaround: never faster than this.
-        assert time.monotonic() - begun > 0.16 + 0.05
+        # Ten characters of 8.33 ms; the answer to the last comes after the turnaround and takes one character more.
+        assert time.monotonic() - begun > 0.0833 + 0.05 + 0.0083
     assert rig.line.statistics()["octets in"] == 10
 
 

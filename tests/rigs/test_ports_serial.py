@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
 import select
@@ -22,10 +23,8 @@ def cable() -> Iterator[tuple[int, str]]:
     tty.setraw(slave)
     yield master, os.ttyname(slave)
     for descriptor in (master, slave):
-        try:
+        with contextlib.suppress(OSError):
             os.close(descriptor)
-        except OSError:
-            pass
 
 
 def answer(master: int, count: int) -> bytes:
@@ -53,7 +52,7 @@ def test_an_adaptor_that_refuses_seven_bits_goes_on(bench: Any, cable: tuple[int
 
     def seven(stack: Any) -> None:
         stack.set_baud(300)
-        stack.character = "7E1"
+        stack.set_character("7E1")
 
     rig = bench(f"serial:{device}", prepare=seven)
     os.write(master, b"/?")

@@ -1,0 +1,74 @@
+"""From a rig file to emulated premises; whatever is wrong is said with its place in the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from emulator.cosem.model import AssociationSpec
+from emulator.premises import DEFAULT_PROFILES, Premises, PremisesError, build_premises
+from emulator.time import Clock
+from firmware_profiles.loader import ProfileError, load
+from protocols.dlms.enums import Mechanism
+from rigs.config import ConfigError, DeviceSpec, PremisesSpec, RigFile, load_rig
+from rigs.driver import utc_ns
+
+
+def build(file: RigFile, spec: PremisesSpec, clock: Clock) -> Premises:
+    """Premises of a rig file, in place since before the clock's present; raises :class:`ConfigError`."""
+    for device in spec.devices():
+        if device.profile is not None or device.keys:
+            _check(f"{file.name}: {spec.name}.{device.kind}", device)
+    try:
+        return build_premises(spec.name, spec, clock, file.config.seed, load, read=_text)
+    except PremisesError as error:
+        raise ConfigError(f"{file.name}: {spec.name}.{error.where}: {error.text}") from None
+    except OSError as error:
+        raise ConfigError(f"{file.name}: {spec.name}: {error.filename}: {error.strerror}") from None
+
+
+def warm_up() -> None:
+    """Build the built-in premises once: what all premises share (compiled profiles, load shapes) is there then."""
+    file = load_rig()
+    build(file, file.specs[0], Clock(utc_ns()))
+
+
+def key_lengths(associations: Iterable[AssociationSpec]) -> dict[str, frozenset[int]]:
+    """The keys that a device has by name, and how many octets each may have; none of them for any number."""
+    return dict(_key_lengths(associations))
+
+
+def _key_lengths(associations: Iterable[AssociationSpec]) -> Iterator[tuple[str, frozenset[int]]]:
+    yield "master", frozenset((16, 32))
+    for spec in associations:
+        symmetric = frozenset((32 if spec.suite == 2 else 16,))
+        for part in ("encryption", "authentication", "broadcast"):
+            yield f"{spec.name}.{part}", symmetric
+        yield f"{spec.name}.secret", frozenset()
+        if spec.mechanism == Mechanism.HLS_ECDSA:
+            yield f"{spec.name}.signing", frozenset((32,))
+            yield f"{spec.name}.client_signing", frozenset((32,))
+            yield f"{spec.name}.client_verifying", frozenset((96 if spec.suite == 2 else 64,))
+
+
+def _check(where: str, device: DeviceSpec) -> None:
+    """A profile that is there and of the right kind, and keys that it has a use for."""
+    name = device.profile or DEFAULT_PROFILES[device.kind]
+    try:
+        profile = load(name)
+    except ProfileError as error:
+        raise ConfigError(f"{where}.profile: {error}") from None
+    if profile.kind != device.kind:
+        raise ConfigError(f"{where}.profile: {name}: is a profile of kind {profile.kind}, not {device.kind}")
+    lengths = key_lengths(profile.model.associations)
+    for key, octets in device.keys.items():
+        allowed = lengths.get(key)
+        if allowed is None:
+            raise ConfigError(f"{where}.keys.{key}: {name} has no such key; allowed are {', '.join(lengths)}")
+        if allowed and len(octets) not in allowed:
+            counts = " or ".join(str(count) for count in sorted(allowed))
+            raise ConfigError(f"{where}.keys.{key}: {len(octets)} octets; this key has {counts}")
+
+
+def _text(path: str) -> str:
+    return Path(path).read_text(encoding="utf-8")

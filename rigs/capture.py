@@ -1,0 +1,239 @@
+"""Captures: the messages of every line in a pcapng file that Wireshark and tshark 4.6 dissect without settings.
+
+An interface of the file is a port of the rig. A packet is one HDLC frame, one wrapper message or one message of
+sign-on text, at the rig's time. Wireshark's dissector knows HDLC addresses of one octet only and tells the links of
+different ports apart by their network addresses, so each line has a pair of made-up ones, and frames with longer
+addresses are shown as octets with a text, followed by the APDU they complete. An AARQ or AARE with a system title,
+which it takes for malformed, is shown as octets with a text too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from ipaddress import IPv4Address
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from protocols import pcapng
+from protocols.dlms import axdr
+from protocols.dlms.enums import ApduTag
+from protocols.dlms.security import PROTECTED_TAGS
+from protocols.errors import DecodeError
+from protocols.sniffer import MAX_LINKS, SEVEN_BITS, Kind, Message, Sniffer, without_llc
+from rigs.apdu_text import ApduText
+from rigs.opener import Opener, PortReveal
+from rigs.ports import PortKind, PortSpec, Tap
+
+FLUSH_AFTER = 0.2
+"""Seconds after which what has been seen is in the file."""
+BUFFER = 1 << 16
+"""Octets gathered at most before they are written at once."""
+COSEM_PORT = 4059
+_CLIENT_PORT = 50_000
+_DEVICES = int(IPv4Address("10.0.0.0"))
+_CLIENTS = int(IPv4Address("10.128.0.0"))
+_LINES = 0x7F_FFFF
+_SHOWN = 400  # characters of text in a packet list
+
+
+class CaptureError(Exception):
+    """A capture file that cannot be written. The text is one line: file, problem, what to do."""
+
+
+class Capture:
+    """Writes a capture file; put it into ``Rig.taps``. All calls belong to one thread.
+
+    ``reveal``, if set, opens ciphered APDUs (see :mod:`rigs.known_keys`); what is inside then follows as a packet. When
+    the disk is full or the file fails otherwise, ``failed`` is called once with a sentence and nothing more is
+    written; the rig goes on.
+    """
+
+    def __init__(self, path: Path | str, *, application: str = "smets1-hil") -> None:
+        """Creates the file, over one of that name; raises CaptureError."""
+        self.path = Path(path)
+        self.packets = 0
+        self.failed: Callable[[str], None] | None = None
+        self.reveal: PortReveal | None = None
+        self.error = ""
+        """What ended the writing before :meth:`close`; empty while all is well."""
+        self._interfaces: dict[str, int] = {}
+        self._lines = 0
+        self._buffer = bytearray(pcapng.section(application))
+        self._waiting = False
+        self._size = 0  # octets of whole blocks in the file
+        try:
+            self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise CaptureError(f"{self.path}: cannot write the capture: {error.strerror}") from None
+        self._open = True
+        self.flush()
+        if self.error:
+            self.close()
+            raise CaptureError(self.error)
+
+    def __call__(self, name: str, spec: PortSpec) -> Tap:
+        """A listener for a new line of the port ``name``."""
+        interface = self._interfaces.get(name)
+        if interface is None:
+            interface = self._interfaces[name] = len(self._interfaces)
+            self._add(pcapng.interface(name, str(spec)))
+        self._lines += 1
+        device = IPv4Address(_DEVICES + 1 + interface % _LINES), COSEM_PORT
+        client = IPv4Address(_CLIENTS + 1 + interface % _LINES), _CLIENT_PORT + (self._lines - 1) % 10_000
+        udp = spec.kind is PortKind.UDP
+        shown = _Shown(None if self.reveal is None else Opener(name, self.reveal))
+        sniffer = Sniffer(wrapped=spec.wrapped, datagrams=udp)
+
+        def write(now: int, message: Message) -> None:
+            source, destination = (client, device) if message.inbound else (device, client)
+            for dissector, octets, info in shown.packets(message):
+                protocol = message.kind.value if info else ""
+                exported = pcapng.exported(
+                    dissector, octets, source, destination, udp=udp, protocol=protocol, info=info[:_SHOWN]
+                )
+                comments = (message.remark,) if message.remark else ()
+                self._add(pcapng.packet(interface, now, exported, inbound=message.inbound, comments=comments))
+                self.packets += 1
+
+        def tap(now: int, inbound: bool, data: bytes) -> None:
+            if self._open:
+                for message in sniffer.see(inbound, data) if data else sniffer.flush():
+                    write(now, message)
+
+        return tap
+
+    def flush(self) -> None:
+        """Write what has been gathered."""
+        self._waiting = False
+        if not self._open:
+            return
+        written = 0
+        try:
+            while written < len(self._buffer):
+                written += os.write(self._file, self._buffer[written:])
+        except OSError as error:
+            self._fail(f"{self.path}: the capture ends here: {error.strerror}")
+        else:
+            self._size += written
+        self._buffer.clear()
+
+    def close(self) -> None:
+        """Write the rest and close the file; stop the rig first. Closing twice does no harm."""
+        self.flush()
+        if self._open:
+            self._open = False
+            os.close(self._file)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _add(self, block: bytes) -> None:
+        if not self._open:
+            return
+        self._buffer += block
+        if len(self._buffer) >= BUFFER:
+            self.flush()
+        elif not self._waiting:
+            try:
+                loop = asyncio.get_running_loop()
+            except RuntimeError:
+                self.flush()
+            else:
+                self._waiting = True
+                loop.call_later(FLUSH_AFTER, self.flush)
+
+    def _fail(self, sentence: str) -> None:
+        self._open = False
+        with suppress(OSError):  # a pipe
+            os.ftruncate(self._file, self._size)  # half a block at the end would spoil the file for readers
+        os.close(self._file)
+        self.error = sentence
+        if self.failed is not None:
+            self.failed(sentence)
+
+
+class _Shown:
+    """How the messages of one line are shown, so that the dissector takes none of them for wrong."""
+
+    __slots__ = ("_aside", "_opener", "_texts")
+
+    def __init__(self, opener: Opener | None) -> None:
+        self._opener = opener
+        self._texts = ApduText()
+        self._aside: set[tuple[bool, bytes, bytes]] = set()  # HDLC links amid the segments of a misread APDU
+
+    def packets(self, message: Message) -> Iterator[tuple[str, bytes, str]]:
+        """Dissector, octets and text of each packet; no text where the dissector finds its own."""
+        frame, apdu = message.frame, message.apdu
+        misread = self._misread(message)
+        match message.kind:
+            case Kind.TEXT:
+                yield "data-text-lines", message.octets.translate(SEVEN_BITS), message.text
+            case Kind.NOISE:
+                yield "data", message.octets, f"{len(message.octets)} octets: {message.remark or 'no message'}"
+            case _ if misread:
+                told = "" if apdu is None else self._texts.tell(apdu, message.inbound)
+                yield "data", message.octets, " | ".join(part for part in (_carrier(message), told) if part)
+            case Kind.HDLC if frame is not None and len(frame.destination) + len(frame.source) > 2:
+                yield "data", message.octets, _carrier(message)
+                if apdu:
+                    yield "dlms", apdu, ""
+            case _:
+                yield "dlms", message.octets, ""
+        if self._opener is None or not apdu:
+            return
+        if apdu[0] not in PROTECTED_TAGS:
+            self._opener.note(apdu)
+        elif (plain := self._opener.open(apdu, message.inbound)) is not None:
+            yield "dlms", plain, ""
+
+    def _misread(self, message: Message) -> bool:
+        """Whether the message is, or is a part of, an AARQ or AARE with a system title.
+
+        Wireshark 4.6 takes that field for malformed, whoever sends it.
+        """
+        frame = message.frame
+        if frame is None or frame.control & 1 or not frame.information:
+            return message.apdu is not None and _titled(message.apdu)
+        link = message.inbound, frame.destination, frame.source
+        if link in self._aside:
+            if not frame.segmented:
+                self._aside.discard(link)
+            return True
+        found = _titled(without_llc(frame.information))
+        if found and frame.segmented and len(self._aside) < MAX_LINKS:
+            self._aside.add(link)
+        return found
+
+
+def _titled(start: bytes) -> bool:
+    """Whether an APDU, of which this is at least the start, opens an association and has a system title."""
+    wanted = _TITLE_FIELDS.get(start[0]) if start else None
+    if wanted is None:
+        return False
+    try:
+        _, at = axdr.read_length(start, 1)
+        while at < len(start):
+            if start[at] == wanted:
+                return True
+            size, at = axdr.read_length(start, at + 1)
+            at += size
+    except DecodeError:
+        return False
+    return False
+
+
+_TITLE_FIELDS: dict[int, int] = {ApduTag.AARQ: 0xA6, ApduTag.AARE: 0xA4}
+
+
+def _carrier(message: Message) -> str:
+    return f"{message.route} {message.frame}" if message.frame is not None else message.route

@@ -1,0 +1,286 @@
+"""The command ``smets1``. Each command imports what it needs when it runs, so that help comes at once."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rigs.config import RigFile
+
+ERRORS = (
+    ("rigs.config", "ConfigError"),
+    ("rigs.ports.spec", "PortError"),
+    ("firmware_profiles.loader", "ProfileError"),
+    ("rigs.capture", "CaptureError"),
+    ("rigs.client.options", "ClientError"),
+)
+"""What a person can put right, by module and class."""
+
+app = typer.Typer(
+    help="Emulates GB SMETS1 smart meters and hubs on serial lines and TCP, for real clients to read.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+profiles_app = typer.Typer(help="Makes, models and firmware that devices can be.", no_args_is_help=True)
+app.add_typer(profiles_app, name="profiles")
+
+RigArgument = Annotated[
+    Path | None, typer.Argument(metavar="[RIG.TOML]", help="Rig file; none: one dual-fuel premises")
+]
+Seed = Annotated[int | None, typer.Option(min=0, help="All chance comes from it; goes before the file's")]
+Rate = Annotated[float | None, typer.Option(help="Seconds of the rig's clock in a second of the world, such as 60")]
+Stepped = Annotated[bool, typer.Option("--stepped", help="The clock stands still: same input, same octets")]
+Pacing = Annotated[bool | None, typer.Option("--pacing/--no-pacing", help="Octets take the time they take")]
+Echo = Annotated[bool | None, typer.Option("--echo/--no-echo", help="Clients hear their own octets (optical heads)")]
+Turnaround = Annotated[
+    bool | None, typer.Option("--turnaround/--no-turnaround", help="Devices wait before they answer")
+]
+Baud = Annotated[bool | None, typer.Option("--baud/--no-baud", help="A client at another rate hears garbage")]
+
+
+@app.command()
+def up(
+    rig: RigArgument = None,
+    rate: Rate = None,
+    stepped: Stepped = False,
+    seed: Seed = None,
+    capture: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write what every line carries (pcapng, for Wireshark)")
+    ] = None,
+    trace: Annotated[bool, typer.Option("--trace", help="Print every message, decoded")] = False,
+    trace_hex: Annotated[bool, typer.Option("--trace-hex", help="Print every frame in hexadecimal")] = False,
+    pacing: Pacing = None,
+    echo: Echo = None,
+    turnaround: Turnaround = None,
+    baud: Baud = None,
+) -> None:
+    """Start a rig and run it until Ctrl-C."""
+    from rigs.commands.up import UpOptions, run
+
+    line = {"pacing": pacing, "echo": echo, "turnaround": turnaround, "baud": baud}
+    options = UpOptions(
+        rate=_rate(rate, stepped),
+        stepped=stepped,
+        capture=capture,
+        trace=trace or trace_hex,
+        trace_hex=trace_hex,
+        line={name: value for name, value in line.items() if value is not None},
+    )
+    raise typer.Exit(run(_rig_file(rig, seed), options))
+
+
+@app.command()
+def capture(
+    file: Annotated[Path, typer.Argument(metavar="FILE.PCAPNG", help="The capture to write")],
+    rig: RigArgument = None,
+    rate: Rate = None,
+    seed: Seed = None,
+) -> None:
+    """Start a rig and write what every line carries: `smets1 up --capture FILE`."""
+    from rigs.commands.up import UpOptions, run
+
+    raise typer.Exit(run(_rig_file(rig, seed), UpOptions(rate=_rate(rate, False), capture=file)))
+
+
+@app.command()
+def read(
+    port: Annotated[
+        str,
+        typer.Argument(help="As a rig names ports (tcp:127.0.0.1:4059, pty:./home-hub), or optical:./home-electricity"),
+    ],
+    what: Annotated[
+        str, typer.Argument(help="list, or [CLASS/]NAME[:ATTRIBUTE] such as 1-0:1.8.0, 8/0-0:1.0.0:2, 7/1-0:99.1.0")
+    ] = "list",
+    client: Annotated[int, typer.Option(help="Client SAP")] = 16,
+    server: Annotated[int, typer.Option(help="Server SAP, the logical device")] = 1,
+    auth: Annotated[str, typer.Option(help="none, lls, hls, md5, sha1, gmac, sha256 or ecdsa")] = "none",
+    password: Annotated[str, typer.Option(help="LLS password or HLS secret; hex: before hexadecimal")] = "",
+    key: Annotated[str, typer.Option(help="Encryption key in hexadecimal; asks for ciphering")] = "",
+    auth_key: Annotated[str, typer.Option(help="Authentication key in hexadecimal")] = "",
+    system_title: Annotated[str, typer.Option(help="Ours, in hexadecimal")] = "48494C0000000001",
+    suite: Annotated[int, typer.Option(min=0, max=2, help="Security suite")] = 0,
+    protection: Annotated[str, typer.Option(help="authenticated, encrypted or both")] = "both",
+    envelope: Annotated[str, typer.Option(help="glo, general-glo or general-ciphering")] = "glo",
+    dedicated: Annotated[bool, typer.Option("--dedicated", help="Use a dedicated key")] = False,
+    plain: Annotated[bool, typer.Option("--plain", help="Do not cipher: the key is for authentication only")] = False,
+    counter: Annotated[int, typer.Option(min=0, help="Last invocation counter used")] = 0,
+    counter_object: Annotated[str, typer.Option(help="Object to read it from first, such as 0-0:43.1.4")] = "",
+    signing_key: Annotated[Path | None, typer.Option(help="Our private key for ecdsa (PEM)")] = None,
+    meter_key: Annotated[Path | None, typer.Option(help="The meter's public key for ecdsa (PEM)")] = None,
+    since: Annotated[str, typer.Option("--from", help="First row of a profile, such as 2026-03-01T12:30")] = "",
+    until: Annotated[str, typer.Option("--to", help="Last row of a profile")] = "",
+    entries: Annotated[str, typer.Option(help="Rows of a profile by number, such as 1-48")] = "",
+    csv: Annotated[bool, typer.Option("--csv", help="Write CSV")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Write JSON")] = False,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds an answer may take")] = 10.0,
+    physical: Annotated[int | None, typer.Option(help="HDLC physical (lower) address")] = None,
+    address_octets: Annotated[int | None, typer.Option(help="HDLC server address: 1, 2 or 4 octets")] = None,
+    frame_size: Annotated[int, typer.Option(help="HDLC information field proposed, octets")] = 128,
+    window: Annotated[int, typer.Option(help="HDLC window proposed")] = 1,
+    baud: Annotated[int, typer.Option(help="Rate of a serial line without sign-on")] = 9600,
+    meter_address: Annotated[str, typer.Option(help="Address in the sign-on")] = "",
+    block_window: Annotated[int, typer.Option(min=0, max=63, help="General block transfer window, 0: none")] = 0,
+    max_pdu: Annotated[int, typer.Option(help="Longest APDU taken, octets")] = 0xFFFF,
+) -> None:
+    """Read a meter: its object list, an object or attribute, a profile."""
+    import asyncio
+
+    from rigs.commands.output import console
+    from rigs.read_options import Output, ReadOptions
+    from rigs.reader import run_read
+
+    if csv and json:
+        raise typer.BadParameter("one of --csv and --json", param_hint="--json")
+    options = ReadOptions(
+        what=what,
+        client=client,
+        server=server,
+        auth=auth,
+        password=password,
+        key=key,
+        auth_key=auth_key,
+        system_title=system_title,
+        suite=suite,
+        protection=protection,
+        envelope=envelope,
+        dedicated=dedicated,
+        plain=plain,
+        counter=counter,
+        counter_object=counter_object,
+        signing_key=signing_key,
+        meter_key=meter_key,
+        since=since,
+        until=until,
+        entries=entries,
+        output=Output.CSV if csv else Output.JSON if json else Output.TABLE,
+        timeout=timeout,
+        physical=physical,
+        address_octets=address_octets,
+        frame_size=frame_size,
+        window=window,
+        baud=baud,
+        meter_address=meter_address,
+        block_window=block_window,
+        max_pdu=max_pdu,
+    )
+    raise typer.Exit(asyncio.run(run_read(port, options, console())))
+
+
+@app.command()
+def init(
+    file: Annotated[Path, typer.Argument(metavar="[RIG.TOML]", help="The file to write")] = Path("rig.toml"),
+) -> None:
+    """Write a commented rig file that says what the built-in rig is."""
+    from rigs.template import TEMPLATE
+
+    try:
+        with file.open("x", encoding="utf-8") as stream:
+            stream.write(TEMPLATE)
+    except FileExistsError:
+        fail(f"{file}: is there already; name another file")
+    except OSError as error:
+        fail(f"{file}: {(error.strerror or str(error)).lower()}")
+    print(f"{file} written. Start it with: smets1 up {file}")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of rig files, for editors."""
+    import json
+
+    from rigs.config import schema as rig_schema
+
+    print(json.dumps(rig_schema(), indent=2))
+
+
+@app.command()
+def ports(
+    rigs: Annotated[
+        list[Path] | None, typer.Argument(metavar="[RIG.TOML]...", help="Rig files to look ports up for")
+    ] = None,
+) -> None:
+    """List serial adaptors here, who uses them, and the ports of rig files."""
+    from rigs.commands.ports import run
+
+    run([_rig_file(path, None) for path in rigs or []])
+
+
+@profiles_app.command("list")
+def profiles_list() -> None:
+    """List the profiles that come with this package."""
+    from rigs.commands.profiles import list_profiles
+
+    list_profiles()
+
+
+@profiles_app.command("show")
+def profiles_show(
+    name: Annotated[str, typer.Argument(help="A profile's name, or a .toml file")],
+    origin: Annotated[bool, typer.Option("--provenance", help="Say after each value where it is from")] = False,
+) -> None:
+    """Show a profile with everything it extends laid under it."""
+    from rigs.commands.profiles import show_profile
+
+    show_profile(name, origin)
+
+
+@profiles_app.command("check")
+def profiles_check(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME|FILE]...", help="None: all")] = None,
+) -> None:
+    """Check profiles; the exit code is 1 when one has a fault."""
+    from rigs.commands.profiles import check_profiles
+
+    raise typer.Exit(check_profiles(names or []))
+
+
+def _rate(rate: float | None, stepped: bool) -> float | None:
+    if rate is None:
+        return None
+    if stepped:
+        raise typer.BadParameter("a stepped clock has no rate", param_hint="--rate")
+    if not 0 < rate <= 1_000_000:
+        raise typer.BadParameter("more than 0, at most 1000000", param_hint="--rate")
+    return rate
+
+
+def _rig_file(path: Path | None, seed: int | None) -> RigFile:
+    from rigs.config import load_rig, make_rig
+
+    file = load_rig(path)
+    if seed is None:
+        return file
+    return make_rig(file.config.model_copy(update={"seed": seed}), path)
+
+
+def fail(text: str) -> None:
+    """Say what is wrong in one line and end with exit code 1."""
+    print(f"smets1: {' '.join(text.split())}", file=sys.stderr)
+    raise typer.Exit(1)
+
+
+def main() -> None:
+    """Run the command; what a person can put right is one line on stderr and exit code 1."""
+    try:
+        app()
+    except BrokenPipeError:
+        # The reader of our output has gone (`smets1 schema | head`): nothing is left to say, not even on exit.
+        sys.stdout = None
+        sys.exit(1)
+    except Exception as error:
+        if not _for_people(error):
+            raise
+        print(f"smets1: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _for_people(error: Exception) -> bool:
+    """Whether an error is one that a person can put right. Its module is loaded, or it could not have been raised."""
+    kinds = (getattr(sys.modules.get(module), name, None) for module, name in ERRORS)
+    return any(isinstance(error, kind) for kind in kinds if kind is not None)

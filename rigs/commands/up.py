@@ -1,0 +1,166 @@
+"""``smets1 up``: a rig runs until it is told to stop, and the person who started it sees what goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from rigs.commands.output import console
+from rigs.driver import ClockMode
+from rigs.hints import commands
+from rigs.known_keys import KnownKeys
+from rigs.rig import Rig
+from rigs.status import Log, Status
+
+if TYPE_CHECKING:
+    from rigs.config import RigFile
+    from rigs.ports import PortError
+
+LIVE_PERIOD = 0.5
+"""Seconds between looks at the rig for the live table, and for lines where there is no terminal."""
+SHOWN = 12
+"""Ports that the table at the start names; a rig may have thousands."""
+
+
+@dataclass(frozen=True, slots=True)
+class UpOptions:
+    """What the command line says beside the rig file; ``line`` is as :class:`rigs.rig.Rig` takes it."""
+
+    rate: float | None = None
+    stepped: bool = False
+    capture: Path | None = None
+    trace: bool = False
+    trace_hex: bool = False
+    line: Mapping[str, bool] = field(default_factory=dict)
+
+
+def run(file: RigFile, options: UpOptions) -> int:
+    """Run a rig until SIGINT, SIGTERM or SIGHUP; the exit code: 1 when a port failed meanwhile, else 0.
+
+    Raises ConfigError, PortError and the like when the rig cannot start; nothing is left behind then either.
+    """
+    return asyncio.run(_Session(file, options).run())
+
+
+class _Session:
+    """One run of a rig in the foreground."""
+
+    def __init__(self, file: RigFile, options: UpOptions) -> None:
+        self.console = console()
+        mode = ClockMode.STEPPED if options.stepped else None
+        self.rig = Rig(file, mode=mode, rate=options.rate, line=options.line)
+        self.options = options
+        self.status = Status(self.rig)
+        self.log = Log(self.status)
+        self.ending = asyncio.Event()
+        self.failures: list[PortError] = []
+
+    async def run(self) -> int:
+        rig = self.rig
+        rig.failed = self._failed
+        rig.explain = self.status.explained if self.console.is_terminal else self.log.explained
+        with ExitStack() as listeners:
+            self._listen_in(listeners)
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
+                    loop.add_signal_handler(number, self.ending.set)
+            await rig.start()
+            # What a rig is made of lives as long as it does: the collector need not look at it again and again.
+            gc.collect()
+            gc.freeze()
+            try:
+                self._introduce()
+                await (self._show() if self.console.is_terminal else self._print())
+            finally:
+                await rig.stop()
+        print("stopped", flush=True)
+        return 1 if self.failures else 0
+
+    def _listen_in(self, listeners: ExitStack) -> None:
+        options, taps = self.options, self.rig.taps
+        keys = KnownKeys(self.rig.premises)
+        if options.capture is not None:
+            from rigs.capture import Capture
+
+            capture = listeners.enter_context(Capture(options.capture))
+            capture.reveal = keys
+            capture.failed = lambda problem: print(f"smets1: {problem}", file=sys.stderr, flush=True)
+            taps.append(capture)
+        if options.trace:
+            from rigs.trace import Trace
+
+            taps.append(Trace(self._say, hexadecimal=options.trace_hex, reveal=keys))
+
+    def _failed(self, error: PortError) -> None:
+        """A port is gone. The others go on; without any the rig ends."""
+        self.failures.append(error)
+        print(f"smets1: {error}", file=sys.stderr, flush=True)
+        if len(self.failures) == len(self.rig.ports):
+            self.ending.set()
+
+    def _say(self, line: str) -> None:
+        self.console.print(Text(line), soft_wrap=True)
+
+    # -- what is seen -----------------------------------------------------------------------------------------------
+
+    def _introduce(self) -> None:
+        """The ports, and commands that read them."""
+        table = Table(
+            "Device", "Profile", "Port", "Where", "Reach it at", title=self.rig.file.name, title_justify="left"
+        )
+        rows = list(self._port_rows())
+        for row in rows[:SHOWN]:
+            table.add_row(*(Text(cell) for cell in row))
+        if len(rows) > SHOWN:
+            table.caption = f"and {len(rows) - SHOWN} more"
+        self.console.print(table)
+        first = self.rig.file.specs[0].name
+        for name, port in self.rig.ports.items():
+            if name.startswith(f"{first}/"):
+                for command in commands(port):
+                    self._say(f"  {command}")
+        self._say(f"{len(self.rig.ports)} ports open. {self.status.headline()}. Ctrl-C stops.")
+
+    def _port_rows(self) -> Iterator[tuple[str, ...]]:
+        for spec in self.rig.file.specs:
+            for device in spec.devices():
+                prefix = f"{spec.name}/{device.kind}"
+                profile = getattr(self.rig.premises[spec.name], device.kind).firmware.name
+                names = [name for name in self.rig.ports if name.startswith(f"{prefix}/")]
+                if not names:
+                    yield prefix, profile, "", "behind the hub", ""
+                for name in names:
+                    port = self.rig.ports[name]
+                    yield prefix, profile, name.removeprefix(f"{prefix}/"), str(port.spec), port.address
+
+    async def _show(self) -> None:
+        """A live table below whatever else is printed."""
+        with Live(console=self.console, auto_refresh=False, transient=True) as live:
+            while not self.ending.is_set():
+                live.update(self.status.table(max(3, self.console.height - 6)), refresh=True)
+                await self._pause()
+
+    async def _print(self) -> None:
+        """Lines, each when there is something new."""
+        while not self.ending.is_set():
+            for line in self.log.lines():
+                self._say(line)
+            await self._pause()
+
+    async def _pause(self) -> None:
+        try:
+            await asyncio.wait_for(self.ending.wait(), LIVE_PERIOD)
+        except TimeoutError:
+            return

@@ -1,0 +1,168 @@
+"""What a running rig looks like to a person: its ports, who is there, what went by, why it is silent."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from rich.table import Table
+from rich.text import Text
+
+from rigs.driver import SECOND, ClockMode
+from rigs.ports import Port
+
+if TYPE_CHECKING:
+    from rigs.rig import Rig
+
+ASSOCIATED = 2  # state_code of an association that is open
+_TRAFFIC = ("octets in", "octets out", "frames received", "frames sent", "echoed")
+
+
+class Row(NamedTuple):
+    """One port now.
+
+    ``client`` names the client SAPs that are associated and the logical devices they talk to; ``refused`` counts what
+    was discarded or refused, by what it was.
+    """
+
+    name: str
+    address: str
+    client: str
+    octets_in: int
+    octets_out: int
+    frames_in: int
+    frames_out: int
+    refused: dict[str, int]
+    said: str
+
+
+class Status:
+    """Follows a rig. Give :meth:`explained` to the rig as its ``explain``."""
+
+    def __init__(self, rig: Rig) -> None:
+        self.rig = rig
+        self._said: dict[str, str] = {}
+        self._activity: dict[str, int] = {}
+        self._latest: list[str] = []
+
+    def explained(self, name: str, text: str) -> None:
+        """A port has discarded or refused something, and why."""
+        self._said[name] = text
+
+    def rows(self) -> list[Row]:
+        """Every port, in the order of the rig file."""
+        return [self._row(name, port) for name, port in self.rig.ports.items()]
+
+    def table(self, room: int) -> Table:
+        """The ports as a table of at most ``room`` rows: those where something happened last go before others."""
+        rows = self.rows()
+        self._note_activity(rows)
+        left_out = len(rows) - room
+        if left_out > 0:
+            recent = self._latest[-room:]
+            shown = {*recent, *[row.name for row in rows if row.name not in self._latest][: room - len(recent)]}
+            rows = [row for row in rows if row.name in shown]
+        table = Table(title=self.headline(), title_justify="left", expand=True)
+        table.add_column("Port", no_wrap=True)
+        table.add_column("Client", overflow="fold")
+        table.add_column("Octets in/out", justify="right", no_wrap=True)
+        table.add_column("Frames in/out", justify="right", no_wrap=True)
+        table.add_column("Refused", overflow="fold")
+        table.add_column("Last said", overflow="fold", ratio=1)
+        for row in rows:
+            table.add_row(
+                Text(row.name),
+                Text(row.client),
+                f"{row.octets_in}/{row.octets_out}",
+                f"{row.frames_in}/{row.frames_out}",
+                Text(counts(row.refused)),
+                Text(row.said),
+            )
+        if left_out > 0:
+            table.caption = f"and {left_out} more ports"
+        return table
+
+    def headline(self) -> str:
+        """The rig's time and how its clock runs."""
+        driver = self.rig.driver
+        driver.now()
+        now = datetime.fromtimestamp(self.rig.clock.now // SECOND, UTC)
+        match driver.mode:
+            case ClockMode.REAL:
+                pace = "real time"
+            case ClockMode.ACCELERATED:
+                pace = f"{driver.rate:g} times real time"
+            case ClockMode.STEPPED:
+                pace = "stands still"
+        return f"{now:%Y-%m-%d %H:%M:%S} UTC, {pace}"
+
+    def _row(self, name: str, port: Port) -> Row:
+        counted = port.statistics()
+        refused = {what: count for what, count in counted.items() if what not in _TRAFFIC and count}
+        return Row(
+            name,
+            port.address,
+            _clients(port),
+            counted["octets in"],
+            counted["octets out"],
+            counted["frames received"],
+            counted["frames sent"],
+            refused,
+            self._said.get(name, ""),
+        )
+
+    def _note_activity(self, rows: Iterable[Row]) -> None:
+        for row in rows:
+            moved = row.octets_in + row.octets_out
+            if moved != self._activity.get(row.name, 0):
+                self._activity[row.name] = moved
+                if row.name in self._latest:
+                    self._latest.remove(row.name)
+                self._latest.append(row.name)
+
+
+class Log:
+    """The same as lines that are printed when something has changed, for output that is no terminal."""
+
+    def __init__(self, status: Status) -> None:
+        self._status = status
+        self._rows: dict[str, Row] = {}
+        self._fresh: Counter[tuple[str, str]] = Counter()
+
+    def explained(self, name: str, text: str) -> None:
+        """As :meth:`Status.explained`; the sentence comes with the next :meth:`lines`, once."""
+        self._status.explained(name, text)
+        if len(self._fresh) < 100 or (name, text) in self._fresh:
+            self._fresh[name, text] += 1
+
+    def lines(self) -> list[str]:
+        """What has happened since the last call."""
+        said = [f"{name}: {text}{'' if n == 1 else f' ({n} times)'}" for (name, text), n in self._fresh.items()]
+        self._fresh.clear()
+        for row in self._status.rows():
+            before = self._rows.get(row.name)
+            self._rows[row.name] = row
+            if (before.client if before else "") != row.client:
+                said.append(f"{row.name}: {row.client or 'the client has gone'}")
+        return said
+
+
+def counts(counted: dict[str, int]) -> str:
+    """``bad FCS 2, overrun 1``."""
+    return ", ".join(f"{what} {count}" for what, count in counted.items())
+
+
+def _clients(port: Port) -> str:
+    open_now = [
+        f"client {association.client} at {association.server}"
+        for line in port.lines
+        for association in line.stack.associations
+        if association.state_code == ASSOCIATED
+    ]
+    if open_now:
+        return ", ".join(dict.fromkeys(open_now))
+    if port.present:
+        return "connected" if port.present == 1 else f"{port.present} connected"
+    return ""

@@ -1,0 +1,54 @@
+"""The rig file that ``smets1 init`` writes: the built-in rig, with a word on everything that can be set."""
+
+from __future__ import annotations
+
+TEMPLATE = """\
+# A rig: premises with smart meters, on ports. Everything here may be left out; what is set below is the default
+# unless a line starts with "#". Start it with: smets1 up rig.toml
+
+seed = 1                        # all chance comes from it: same file, same seed, same input, same octets
+
+[clock]
+mode = "real"                   # real | accelerated | stepped
+# rate = 60                     # accelerated: seconds of the rig's clock in one second of the world
+# start = 2026-01-01T00:00:00Z  # first instant of the rig's clock; left out: now
+
+[line]                          # what of a real line is modelled on serial ports
+baud = true                     # a client set to another rate hears garbage
+pacing = false                  # octets take the time they take
+turnaround = false              # the device waits before it answers
+echo = false                    # the client hears its own octets, as through many optical heads
+software_parity = false         # even parity in bit 7 during sign-on, on transports that cannot carry parity
+
+[[premises]]
+name = "home"
+count = 1                       # more: {n} in a port is 0, 1, ...; {4059+n} counts up; {premises} is home-0, ...
+
+[premises.hub]
+# profile = "..."               # make, model and firmware: smets1 profiles list
+# serial = "..."                # number on the plate; left out: from the seed
+# keys = { "management.encryption" = "000102030405060708090A0B0C0D0E0F", master = "text:sixteen octets.." }
+#   A port is one of
+#     pty:./path                pseudo terminal behind a link       serial:/dev/ttyUSB0, serial:usb:A50285BI
+#     tcp:[host:]port           COSEM wrapper                       tcp+hdlc:[host:]port   octets of a line
+#     udp:[host:]port           COSEM wrapper                       rfc2217:[host:]port    a line and its settings
+#   The network is the loopback interface unless a host is given.
+[premises.hub.ports]
+wan = "pty:./{premises}-hub"
+wan-tcp = "tcp:4059"
+
+[premises.electricity]
+# point = "1200000000001"       # MPAN
+[premises.electricity.ports]
+optical = "pty:./{premises}-electricity"
+[premises.electricity.load]
+kind = "household"              # household | constant (value: W) | csv (file)
+# value = 500
+# file = "load.csv"
+scale = 1.0
+
+[premises.gas]                  # behind the hub: no port of its own
+# point = "1000000001"          # MPRN
+[premises.gas.load]
+kind = "household"              # constant: cubic metres an hour
+"""

@@ -1,0 +1,138 @@
+"""The live trace: what goes over each line, as it goes, one message a line, for people or for other decoders.
+
+Decoded::
+
+    12:00:00.000000 home/electricity/optical <- 16>1 I N(S)=0 N(R)=0 P/F=1 | GET Clock 0-0:1.0.0.255 time
+    12:00:00.000000 home/electricity/optical -> 1>16 I N(S)=0 N(R)=1 P/F=1 | GET response ...
+
+``<-`` goes towards the device. In hexadecimal, the lines ``RX 7ea0..`` (towards the device) and ``TX ..`` feed
+``text2pcap -P dlms -r '^(?<dir>[RT])X (?<data>[0-9a-f]+)$'`` and the like; lines with ``#`` before them tell when and
+where, and what no decoder would take.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from protocols.sniffer import SEVEN_BITS, Kind, Message, Sniffer
+from rigs.apdu_text import ApduText
+from rigs.opener import Opener, PortReveal
+from rigs.ports import PortKind, PortSpec, Tap
+
+MAX_WAITING = 64
+"""Frames of one request that wait for its end before they are shown."""
+_DAY = 86_400_000_000_000
+_PASSWORD = re.compile(r"(<SOH>P[12]<STX>\()[^)]*(\))")
+_PASSWORD_OCTETS = re.compile(rb"\x01P[12]\x02\(([^)]*)\)")
+
+
+class Trace:
+    """Writes a line for each message; put it into ``Rig.taps``.
+
+    ``write`` takes a line without its end. ``reveal``, if given, opens ciphered APDUs (:mod:`rigs.known_keys`), so that
+    their contents can be told. Passwords and keys are not shown, in hexadecimal either: a message with one is a ``#``
+    line with ``**`` in its place, or without its octets where several frames share it.
+    """
+
+    def __init__(
+        self, write: Callable[[str], None], *, hexadecimal: bool = False, reveal: PortReveal | None = None
+    ) -> None:
+        self.write = write
+        self.hexadecimal = hexadecimal
+        self.reveal = reveal
+
+    def __call__(self, name: str, spec: PortSpec) -> Tap:
+        """A listener for a new line of the port ``name``."""
+        sniffer = Sniffer(wrapped=spec.wrapped, datagrams=spec.kind is PortKind.UDP)
+        texts = ApduText(None if self.reveal is None else Opener(name, self.reveal))
+        tell = _Hexadecimal(self.write, texts).tell if self.hexadecimal else _Decoded(self.write, texts).tell
+
+        def tap(now: int, inbound: bool, data: bytes) -> None:
+            for message in sniffer.see(inbound, data) if data else sniffer.flush():
+                tell(f"{_clock(now)} {name}", message)
+
+        return tap
+
+
+class _Decoded:
+    """One line of the decoded trace for each message."""
+
+    __slots__ = ("_texts", "_write")
+
+    def __init__(self, write: Callable[[str], None], texts: ApduText) -> None:
+        self._write = write
+        self._texts = texts
+
+    def tell(self, where: str, message: Message) -> None:
+        parts = [_envelope(message)]
+        if message.apdu is not None:
+            parts.append(self._texts.tell(message.apdu, message.inbound))
+        if message.remark:
+            parts.append(message.remark)
+        arrow = "<-" if message.inbound else "->"
+        self._write(f"{where} {arrow} {' | '.join(part for part in parts if part)}")
+
+
+class _Hexadecimal:
+    """Octets of each message. Segments of requests wait for the last one, which shows whether they hold a secret."""
+
+    __slots__ = ("_texts", "_waiting", "_write")
+
+    def __init__(self, write: Callable[[str], None], texts: ApduText) -> None:
+        self._write = write
+        self._texts = texts
+        self._waiting: list[tuple[str, Message]] = []
+
+    def tell(self, where: str, message: Message) -> None:
+        frame = message.frame
+        if message.inbound and frame is not None and frame.segmented and len(self._waiting) < MAX_WAITING:
+            self._waiting.append((where, message))
+            return
+        secrets: list[bytes] = []
+        if message.apdu is not None:
+            self._texts.tell(message.apdu, message.inbound)
+            secrets = self._texts.secrets
+        elif message.kind is Kind.TEXT:
+            text = message.octets.translate(SEVEN_BITS)
+            secrets = [message.octets[found.start(1) : found.end(1)] for found in _PASSWORD_OCTETS.finditer(text)]
+        if message.inbound:
+            for earlier, segment in self._waiting:
+                self._say(earlier, segment, secrets, whole=bool(secrets))
+            several = bool(self._waiting)
+            self._waiting.clear()
+        else:
+            several = self._texts.hiding and frame is not None and bool(frame.information)
+        self._say(where, message, secrets, whole=several and (not message.inbound or bool(secrets)))
+
+    def _say(self, where: str, message: Message, secrets: list[bytes], *, whole: bool) -> None:
+        """Show a message without ``secrets``; with ``whole`` none of its octets."""
+        self._write(f"# {where}" + (f": {message.remark}" if message.remark else ""))
+        word = "RX" if message.inbound else "TX"
+        if whole:
+            self._write(f"# {word} {len(message.octets)} octets of a message with a password or key")
+            return
+        shown = message.octets.hex()
+        for secret in filter(None, secrets):
+            shown = shown.replace(secret.hex(), "**" * len(secret))
+        self._write(f"{'# ' if message.kind in (Kind.NOISE, Kind.TEXT) or '*' in shown else ''}{word} {shown}")
+
+
+def _envelope(message: Message) -> str:
+    """What carries the APDU, or the whole message where there is none."""
+    match message.kind:
+        case Kind.HDLC if message.frame is not None:
+            return f"{message.route} {message.frame}"
+        case Kind.WRAPPER:
+            return message.route
+        case Kind.TEXT:
+            return _PASSWORD.sub(r"\1not shown\2", message.text)
+        case _:
+            more = ".." if len(message.octets) > 32 else ""
+            return f"{len(message.octets)} octets of no message: {message.octets[:32].hex(' ')}{more}"
+
+
+def _clock(now: int) -> str:
+    """Time of day, UTC, in microseconds."""
+    seconds, fraction = divmod(now % _DAY, 1_000_000_000)
+    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{fraction // 1000:06}"
