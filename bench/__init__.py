@@ -1,0 +1,1 @@
+"""Figures of the emulator beside an independent peer and beside what the machine itself can do: ``python -m bench``."""
