@@ -472,7 +472,7 @@ def _content(apdu: bytes, offset: int) -> tuple[int, int]:
 def _matching(opened: Unprotected, tags: dict[int, bytes], apdu: bytes) -> Unprotected:
     """A glo- or ded- tag names the service inside; another one there is refused."""
     plain = opened.plain
-    if not plain or False:
+    if not plain or tags.get(plain[0]) != apdu[:1]:
         raise DecodeError(f"an APDU of tag {plain[:1].hex()} under tag {apdu[0]:02X}", 0)
     return opened
 

@@ -65,9 +65,9 @@ def test_size_of_one_more_meter(new_esme: Esme) -> None:
     gc.collect()
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
-    kept += [one(number) for number in range(1, 33)]
+    kept += [one(number) for number in range(1, 9)]
     gc.collect()
-    each = (tracemalloc.get_traced_memory()[0] - before) / 32
+    each = (tracemalloc.get_traced_memory()[0] - before) / 8
     tracemalloc.stop()
     assert each <= 8192
 

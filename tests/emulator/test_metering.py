@@ -116,7 +116,11 @@ def test_energy_is_conserved(
     totals = meter.metering.totals(meter.time)
     assert totals[:2] == (ledger.imported // UNIT, ledger.exported // UNIT)
     assert sum(column(meter, "load", 1)) == totals[0]
-    assert [sum(column(meter, "load2", number)) for number in (1, 2, 3)] == list(totals[1:])
+    summed = [sum(column(meter, "load2", number)) for number in (1, 2, 3)]
+    if meter.buffer("load2").count < meter.buffer("load2").spec.capacity:  # 93 days, then rows are overwritten
+        assert summed == list(totals[1:])
+    else:
+        assert all(some <= total for some, total in zip(summed, totals[1:], strict=True))
     assert sum(meter.metering.rate_amounts(meter.time)) == ledger.imported
 
 

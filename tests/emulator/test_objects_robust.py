@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -88,11 +89,25 @@ def deeds(draw: st.DrawFn) -> tuple[str, Any, Any]:
     return kind, draw(st.integers(1, 3 * DAY)), None
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(deeds(), min_size=1, max_size=15))
 def test_a_meter_survives_its_client(
     new_esme: Callable[..., ElectricityMeter], done: list[tuple[str, Any, Any]]
 ) -> None:
+    survive(new_esme, done)
+
+
+@pytest.mark.slow
+@settings(max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(deeds(), min_size=1, max_size=15))
+def test_a_meter_survives_many_clients(
+    new_esme: Callable[..., ElectricityMeter], done: list[tuple[str, Any, Any]]
+) -> None:
+    survive(new_esme, done)
+
+
+def survive(new_esme: Callable[..., ElectricityMeter], done: list[tuple[str, Any, Any]]) -> None:
+    """Do it all, refused or not, then read everything there is."""
     clock = Clock(START)
     meter = new_esme(clock, Steps([START, START + HOUR], [500 * MICRO, 9000 * MICRO]))
     view = meter.internal

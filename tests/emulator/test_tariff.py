@@ -263,7 +263,7 @@ def test_switching_through_the_days_of_daylight_saving(new_esme: Esme, hand: Any
     shown = watched.device_clock
     for day in range(watched.local // 86_400 + 1, watched.local // 86_400 + 331):
         midnight = shown.rig(shown.utc_of_local(day * 86_400))
-        for instant in (midnight - 23 * HOUR, midnight - 22 * HOUR, midnight - 12 * HOUR, midnight):
+        for instant in (midnight - 22 * HOUR - 15 * MINUTE, midnight):
             watched.clock.advance_to(instant)
             watched.settle()
         seen.append(rates(hand(watched))[:4])

@@ -84,7 +84,7 @@ MECHANISMS = ("none", "lls", "hls", "md5", "sha1", "gmac", "sha256", "ecdsa")
 
 
 class Meter:
-    """One running electricity meter and what a client must be told to read it."""
+    """One running device and what a client must be told to read it."""
 
     def __init__(self, running: RunningDevice) -> None:
         self.running = running
@@ -138,9 +138,14 @@ class Meter:
 
 
 @pytest.fixture
-def meter_of() -> Callable[[RunningRig], Meter]:
-    """The electricity meter of a running rig's only premises."""
-    return lambda running: Meter(next(iter(running.premises.values())).electricity)
+def meter_of() -> Callable[..., Meter]:
+    """A device of a running rig's only premises: its electricity meter unless another kind is named."""
+
+    def find(running: RunningRig, kind: str = "electricity") -> Meter:
+        (premises,) = running.premises.values()
+        return Meter(getattr(premises, kind))
+
+    return find
 
 
 @pytest.fixture

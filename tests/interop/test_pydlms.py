@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from emulator.image_transfer import build_image
+from protocols import obis
+from protocols.dlms import axdr
+from protocols.dlms.client import Attribute
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(180)]
 
@@ -181,6 +185,34 @@ def test_optical_readout(meters: Any, peers: Any) -> None:
     assert outcome.errors == [], outcome.said
     readout = dict(outcome.results)
     assert readout["0-0:96.1.0"] == meter.value(1, "0-0:96.1.0.255", 2).decode()
+
+
+@pytest.mark.parametrize("transport", ["serial", "optical"])
+def test_rfc2217(meters: Any, ask: Any, transport: str) -> None:
+    meter = meters(optical="rfc2217:0")
+    spec = {**meter.client("lls"), "transport": transport, "where": f"rfc2217://{meter.port('optical')}"}
+    assert ask(spec, ["get", *NAME]) == [meter.identity]
+
+
+@pytest.mark.parametrize(("transport", "port", "service"), [("tcp", "local-tcp", 0), ("serial", "optical", 5)])
+def test_a_push_is_heard(meters: Any, ask: Any, transport: str, port: str, service: int) -> None:
+    meter = meters()
+    device = meter.running.device
+    setup = Attribute(40, obis.parse("0-0:25.9.0.255"), 3)
+    destination = axdr.structure(axdr.enum_(service), axdr.octets(b""), axdr.enum_(0))
+    meter.running.call(lambda: device.internal.write(setup.encode(), destination))
+    spec = {**meter.client("public"), **place(meter, transport)}
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(ask, spec, ["get", *NAME], ["push"])
+        give_up = time.monotonic() + 20
+        while meter.running.statistics[port].get("frames sent", 0) < (2 if transport == "tcp" else 3):
+            assert time.monotonic() < give_up, "the client never read"
+            time.sleep(0.02)
+        push = Attribute(40, setup.logical_name, 1)
+        meter.running.call(lambda: device.internal.execute(push.encode(), axdr.i8(0)))
+        name, pushed = reading.result()
+    assert name == meter.identity
+    assert pushed[:2] == [meter.identity, meter.value(8, "0-0:1.0.0.255", 2).hex()]
 
 
 def test_a_stale_counter_is_told_and_recovered(meters: Any, ask: Any, peers: Any) -> None:

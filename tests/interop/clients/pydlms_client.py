@@ -188,7 +188,7 @@ def step(client: DlmsClient, what: list, errors: list[str]) -> object:
             done = transfer_image(client, bytes.fromhex(image), identifier.encode(), poll=0.05, timeout=20)
             return str(done)
         case ["push"]:
-            return str(client.read_push(timeout=10.0))
+            return plain(client.read_push(timeout=10.0).notification.body)
         case _:
             raise ValueError(f"no step {what}")
 
