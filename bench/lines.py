@@ -83,8 +83,16 @@ def round_trips(line: Line, size: int, seconds: float) -> float:
     return count / (now - begin)
 
 
-def together(lines: list[Line], size: int, seconds: float) -> float:
-    """Round trips a second of all lines, one request under way on each; every line ends where it began."""
+def used_by(pid: int) -> int:
+    """Nanoseconds that a process has run."""
+    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0])
+
+
+def together(lines: list[Line], size: int, seconds: float) -> tuple[float, int]:
+    """Round trips a second of all lines, one request under way on each, and how many there were in all.
+
+    Every line ends where it began.
+    """
     poll = select.epoll()
     by_fd = {line.fd: line for line in lines}
     for fd in by_fd:
@@ -111,12 +119,12 @@ def together(lines: list[Line], size: int, seconds: float) -> float:
         if not measured and (now := clock()) >= end:
             measured, counted = now - begin, count
     poll.close()
-    return counted / measured
+    return counted / measured, count
 
 
 @contextmanager
-def rig(count: int) -> Iterator[list[Path]]:
-    """``smets1 up`` with so many electricity meters on terminals; their links."""
+def rig(count: int) -> Iterator[tuple[list[Path], int]]:
+    """``smets1 up`` with so many electricity meters on terminals; their links and the process."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "rig.toml").write_text(
@@ -137,7 +145,7 @@ def rig(count: int) -> Iterator[list[Path]]:
                 sys.exit(f"smets1 up did not open its {count} terminals; its message is above")
             time.sleep(0.05)
         try:
-            yield links
+            yield links, process.pid
         finally:
             process.terminate()
             process.wait(PATIENCE)
@@ -180,7 +188,7 @@ def warmed(line: Line) -> int:
 def figures(count: int) -> Iterator[Figure]:
     """Rows of the table, ``count`` rounds each."""
     frames = Frames(SERVER, CLIENT)
-    with rig(1) as (link,):
+    with rig(1) as ((link,), _):
         line = opened(link, frames)
         size = warmed(line)
         with echo(len(line.frames[0]), size) as path:
@@ -196,13 +204,21 @@ def figures(count: int) -> Iterator[Figure]:
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 4 * LINES)), hard))
-    with rig(LINES) as links:
+    with rig(LINES) as (links, pid):
         lines = [opened(link, Frames(SERVER, CLIENT)) for link in links]
         size = warmed(lines[0])
         for each in lines[1:]:
             warmed(each)
-        (rate,) = rounds(count, lambda: together(lines, size, 2 * SECONDS))
+        used: list[float] = []
+
+        def one_round() -> float:
+            before = used_by(pid)
+            rate, count_of = together(lines, size, 2 * SECONDS)
+            used.append((used_by(pid) - before) / count_of)
+            return rate
+
+        (rate,) = rounds(count, one_round)
         for each in lines:
             each.close()
-    text = f"{spread(rate, form=',.0f')}/s"
+    text = f"{spread(rate, form=',.0f')}/s; {spread(used, 1e-3)} us of the process each"
     yield Figure(f"GET/s over {LINES:,} ptys, one process", ">= 20,000", "40,000", text, middle(rate) >= 20_000)

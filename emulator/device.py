@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
+from emulator import alarms
 from emulator.buffers import Buffer
 from emulator.cosem.view import InternalView
 from emulator.device_clock import DeviceClock
@@ -18,6 +20,8 @@ from emulator.firmware import FirmwareProfile, Trigger
 from emulator.image_transfer import ImageTransfer
 from emulator.security import KeyRing, SecurityState
 from emulator.time import DAY, SECOND, Clock, Event, stream
+from protocols import obis
+from protocols.dlms import axdr
 from protocols.dlms.datetime import days_of
 from protocols.dlms.enums import DataAccessResult
 from protocols.dlms.objects import AccessRefused
@@ -36,6 +40,17 @@ STATUS_DAYLIGHT_SAVING = 0x08
 STATUS_CLOCK_ADJUSTED = 0x20
 STATUS_POWER_DOWN = 0x80
 """Bits of the profile status column (AMR profile status of the companion specifications)."""
+
+
+SHIFT_LIMIT = obis.parse("1-0:0.9.11")
+"""The clock shift limit, s: a correction within it is an adjustment and leaves no mark on the profile."""
+
+
+class Cover(Enum):
+    """What of a device can be opened; the value is how its events begin."""
+
+    METER = "cover"
+    TERMINAL = "terminal_cover"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +93,11 @@ class Device:
         "_security",
         "_settling",
         "_work",
+        "alarms",
         "boots",
         "clock",
         "device_clock",
+        "errors",
         "event_codes",
         "firmware",
         "identity",
@@ -89,6 +106,7 @@ class Device:
         "lines",
         "mains",
         "observers",
+        "open_covers",
         "power_failures",
         "ready_at",
         "reset",
@@ -119,9 +137,12 @@ class Device:
         self.device_clock = DeviceClock(firmware.clock, drift, clock.now)
         self.values: dict[bytes, bytes] = {}
         self.event_codes: dict[str, int] = {}
+        self.errors = self.alarms = 0
+        """Error and alarm register, 32 bits each."""
+        self.open_covers: frozenset[Cover] = frozenset()
         self.lines: Lines | None = None
-        self.uplink: tuple[Device, int] | None = None
-        """The hub through which it is reached, and the server SAP it has there."""
+        self.uplink: Device | None = None
+        """The hub through which it is reached."""
         self.internal = InternalView(self, firmware.model)
         self.reset: list[Callable[[], None]] = []
         self.observers: list[Callable[[str], None]] = []
@@ -178,18 +199,22 @@ class Device:
         """Local seconds of the device's own clock."""
         return self.device_clock.local(self.time)
 
-    def set_clock(self, utc: int, event: str = "clock_set") -> None:
-        """Set the device's clock to ``utc`` (ns) at the present and log ``event``.
+    def set_clock(self, utc: int) -> None:
+        """Set the device's clock to ``utc`` (ns) at the present.
 
-        ValueError for a time before 1970 or after 2099, which no meter takes for the present.
+        A valid clock moved by no more than the shift limit has been adjusted, which is logged and no more; otherwise it
+        has been set, and the interval under way is marked. ValueError for a time before 1970 or after 2099, which no
+        meter takes for the present.
         """
         if not 0 < utc < LAST_TIME:
             raise ValueError("a clock can be set to the years 1970 to 2099")
         self.settle()
-        self.begin_change(STATUS_CLOCK_ADJUSTED)
+        within = abs(utc - self.utc) <= self.setting(SHIFT_LIMIT, 0) * SECOND
+        adjusted = within and not self.device_clock.invalid
+        self.begin_change(0 if adjusted else STATUS_CLOCK_ADJUSTED)
         self.device_clock.set(self.time, utc)
         self.clock_moved()
-        self.record(event)
+        self.record("clock_adjusted" if adjusted else "clock_set")
 
     def clock_moved(self) -> None:
         """The clock shows another time than it would have: called after each adjustment."""
@@ -210,15 +235,41 @@ class Device:
         return found
 
     def record(self, event: str) -> None:
-        """Log an event, by the emulator's name of it, in every log whose profile has a code for it."""
+        """Log an event, by the emulator's name of it, in every log whose profile has a code for it.
+
+        Bits of the error and alarm registers that go with it are set and cleared.
+        """
         self.settle()
-        for name, log in self.firmware.logs.items():
-            code = log.codes.get(event)
-            if code is not None:
+        reaction = self.firmware.reactions.get(event)
+        if reaction is not None:
+            for name, code in reaction.logs:
                 self.event_codes[name] = code
                 self.buffer(name).append()
+            alarms.follow(self, reaction)
         for observer in self.observers:
             observer(event)
+
+    def setting(self, logical_name: bytes, default: int) -> int:
+        """A number that clients may set in an object of class 1; ``default`` where the profile has no such object."""
+        descriptor = b"\x00\x01" + logical_name + b"\x02"
+        if self.firmware.model.find(descriptor) is None:
+            return default
+        value = axdr.decode_all(self.internal.read(descriptor)).value
+        return value if isinstance(value, int) else default
+
+    # --- covers
+
+    def open_cover(self, cover: Cover = Cover.METER) -> None:
+        """Open a cover: an event, once. The device notices without mains too."""
+        if cover not in self.open_covers:
+            self.open_covers |= {cover}
+            self.record(f"{cover.value}_opened")
+
+    def close_cover(self, cover: Cover = Cover.METER) -> None:
+        """Close a cover that is open."""
+        if cover in self.open_covers:
+            self.open_covers -= {cover}
+            self.record(f"{cover.value}_closed")
 
     # --- security and chance
 
@@ -290,6 +341,12 @@ class Device:
         if self.mains:
             self._boot()
             self._lose_ram()
+
+    def watchdog(self) -> None:
+        """The watchdog finds the firmware stuck and starts it anew."""
+        if self.mains:
+            self.record("watchdog_reset")
+            self.reboot()
 
     def _boot(self) -> None:
         self.boots += 1

@@ -162,7 +162,7 @@ class ElectricityMeter(Meter):
             raise ValueError(f"a voltage of {decivolts} tenths of V: 0 to 6553")
         self.settle()
         self.materialise()
-        low, high = self._threshold(_UNDER_VOLTAGE, _DEFAULT_UNDER), self._threshold(_OVER_VOLTAGE, _DEFAULT_OVER)
+        low, high = self.setting(_UNDER_VOLTAGE, _DEFAULT_UNDER), self.setting(_OVER_VOLTAGE, _DEFAULT_OVER)
         before = self.voltage // 100
         self._voltage = None if decivolts is None else decivolts * 100
         after = self.voltage // 100
@@ -174,14 +174,6 @@ class ElectricityMeter(Meter):
             self.record("voltage_high")
         elif low <= after <= high and not low <= before <= high:
             self.record("voltage_normal")
-
-    def _threshold(self, logical_name: bytes, default: int) -> int:
-        """A voltage threshold in tenths of V that a client may have set."""
-        descriptor = b"\x00\x01" + logical_name + b"\x02"
-        if self.firmware.model.find(descriptor) is None:
-            return default
-        value = axdr.decode_all(self.internal.read(descriptor)).value
-        return value if isinstance(value, int) else default
 
     # --- limiter and monitors
 

@@ -6,8 +6,9 @@ Nothing here changes while a device runs; a device's own state is in :mod:`emula
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
+from typing import NamedTuple
 
 from emulator.cosem.model import ObjectModel
 from protocols.hdlc import Parameters
@@ -48,6 +49,35 @@ class LogSpec:
 
     name: str
     codes: Mapping[str, int]
+
+
+class Reaction(NamedTuple):
+    """What a firmware does on an event: the codes it logs, by log, and the bits it sets and clears.
+
+    Bits are masks of the 32 bits of the error and of the alarm register.
+    """
+
+    logs: tuple[tuple[str, int], ...] = ()
+    error: int = 0
+    error_over: int = 0
+    alarm: int = 0
+    alarm_over: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Quirks:
+    """Where a make departs from the standard, as clients meet it.
+
+    ``closes_on_bad_counter``: a replayed or stale invocation counter closes the connection without an answer, where the
+    standard has an exception-response. ``ignores_release``: an RLRQ gets no RLRE, though the association ends.
+    ``silent_before_association``: a service without an association gets no answer. ``empty_title``: the AARE of an
+    association without ciphering carries a responding-AP-title of no octets.
+    """
+
+    closes_on_bad_counter: bool = False
+    ignores_release: bool = False
+    silent_before_association: bool = False
+    empty_title: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +188,7 @@ class LogicalDevices:
 
 @dataclass(frozen=True, slots=True)
 class FirmwareProfile:
-    """One make, model and firmware version."""
+    """One make, model and firmware version; ``reactions`` are by the emulator's name of an event."""
 
     name: str
     kind: str
@@ -179,3 +209,5 @@ class FirmwareProfile:
     metering: MeteringSettings | None = None
     sleep: SleepSettings | None = None
     logical: LogicalDevices | None = None
+    reactions: Mapping[str, Reaction] = field(default_factory=dict[str, Reaction])
+    quirks: Quirks = Quirks()

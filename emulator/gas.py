@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from emulator.cosem.model import DeviceKind, Quantity
-from emulator.device import NEVER, Identity
+from emulator.device import NEVER, Cover, Identity
 from emulator.firmware import FirmwareProfile, SleepSettings
 from emulator.load import MICRO, UNIT, Load
 from emulator.meter import METER_COMPONENTS, METER_QUANTITIES, Meter, interval_quantity, rate_family, register_quantity
@@ -223,6 +223,25 @@ class GasMeter(Meter):
         """Voltage of the battery, mV: it falls evenly over the battery's life."""
         used = min(self.battery_age, self._sleep.battery_life_days * DAY)
         return _FULL_MV - used * (_FULL_MV - _EMPTY_MV) // (self._sleep.battery_life_days * DAY)
+
+    # --- covers: opening one wakes the meter up, unless its battery is out, when nobody notices
+
+    def open_cover(self, cover: Cover = Cover.METER) -> None:
+        if self._notices():
+            super().open_cover(cover)
+        else:
+            self.open_covers |= {cover}
+
+    def close_cover(self, cover: Cover = Cover.METER) -> None:
+        if self._notices():
+            super().close_cover(cover)
+        else:
+            self.open_covers -= {cover}
+
+    def _notices(self) -> bool:
+        if self.mains:
+            self.wake_up()
+        return self.mains
 
     # --- gas
 

@@ -64,9 +64,10 @@ class Hub(Device):
         self._served: dict[int, LogicalDevice] = {saps.management: LogicalDevice(self)}
         if electricity is not None:
             self._served[saps.electricity] = LogicalDevice(electricity)
-            electricity.uplink = self, saps.electricity
+            electricity.uplink = self
             electricity.reset.append(self._lose_electricity)
         if gas is not None:
+            gas.uplink = self
             self.mirror = Mirror(self, gas, self.link, saps.mirror_write)
             self._served[saps.gas] = self.mirror.logical_device()
             self.reset.append(self.mirror.clear)

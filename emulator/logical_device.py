@@ -93,9 +93,12 @@ class AssociationOffer:
         """The association is open: the security setup remembers whose title it was."""
         if association.client_title:
             self._state.client_title = association.client_title
+        self._log.record("association_opened")
 
     def closed(self, association: Association) -> None:
         """The association has ended; keys and counters stay with the device."""
+        if self._log.mains:
+            self._log.record("association_closed")
 
     def refused(self, association: Association, why: str) -> None:
         """The association or one of its messages was refused for the sake of security: that goes into the log."""

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from emulator.firmware import BAUD_RATES, HdlcSettings
 from emulator.lines import Associations, Lines
+from emulator.quirks import Handler, handler
 from emulator.time import SECOND
 from protocols import obis, wrapper
 from protocols.dlms import axdr
@@ -37,6 +38,8 @@ BROADCAST = frozenset((0x7F, 0x3FFF))
 MILLISECOND = 1_000_000
 _LENGTHS = tuple(octets.to_bytes(2, "big") for octets in range(256))
 _HDLC_SETUP = b"\x00\x17" + obis.parse("0-0:22.0.0.255")
+_TCP_CLASS = 41
+_CONNECTIONS, _INACTIVITY = 5, 6  # attributes of the TCP-UDP setup
 RECEIVED, SENT, DISCARDED = "frames received", "frames sent", "frames discarded"
 """Counters that both link layers have."""
 
@@ -172,6 +175,12 @@ class Stack:
         """Send a data- or event-notification of what is at a server SAP here, protected already, to a client SAP."""
         raise NotImplementedError
 
+    def _handler(self, association: Association) -> Handler:
+        """What serves an association here, by way of the device that answers for it."""
+        speaker = self.associations.speaker(association.server)
+        handle = handler(association, speaker.firmware.quirks)
+        return handle if speaker is self.device else _reached(speaker, handle)
+
     def frames(self, name: str) -> int:
         """Frames counted by this name since the line was last closed."""
         return self.counters[name] - self._folded[name]
@@ -183,9 +192,13 @@ class Stack:
 
 
 class WrapperStack(Stack):
-    """APDUs in the TCP-UDP wrapper. A TCP connection whose header is wrong is dropped, a datagram is discarded."""
+    """APDUs in the TCP-UDP wrapper. A TCP connection whose header is wrong is dropped, a datagram is discarded.
 
-    __slots__ = ("_reader", "_routes", "_whole")
+    Where the device has a TCP-UDP setup (class 41), connections beyond its nb_of_sim_conn are dropped when they open,
+    and one on which nothing has come for its inactivity_time_out (0: for ever) is dropped too.
+    """
+
+    __slots__ = ("_heard", "_idle", "_reader", "_routes", "_whole")
 
     def __init__(
         self, device: Device, served: Mapping[int, LogicalDevice], transport: Transport = Transport.TCP
@@ -193,11 +206,33 @@ class WrapperStack(Stack):
         super().__init__(device, served, transport)
         self._reader = wrapper.WrapperReader()
         self._whole = True  # no part of a message is held
-        self._routes: dict[bytes, tuple[Callable[[bytes], Sequence[bytes]], bytes, Association]] = {}
+        self._routes: dict[bytes, tuple[Handler, bytes, Association]] = {}
+        self._heard = 0  # line time of the last octets, 0 for none yet
+        self._idle = 0
+
+    def opened(self) -> None:
+        super().opened()
+        if self.transport is not Transport.TCP:
+            return
+        self._heard, self._idle = 0, _tcp_setting(self.device, _INACTIVITY) * SECOND
+        most = _tcp_setting(self.device, _CONNECTIONS)
+        if most and sum(stack.transport is Transport.TCP for stack in self.lines) > most:
+            self.drop = True
+            self._note("connections refused", f"{most} connections are open already: one more was refused")
+
+    def next_timeout(self) -> int | None:
+        return self._heard + self._idle if self._idle and self._heard else None
+
+    def timeout(self, now: int) -> None:
+        if self._idle and now >= self._heard + self._idle:
+            self._heard = 0
+            self.drop = True
+            self._note("inactivity", f"nothing came for {self._idle // SECOND} s: connection dropped")
 
     def receive(self, data: bytes, now: int) -> bytes:
         # The usual case, one whole message of a pair of SAPs that has talked before, without a detour. A device that
         # goes silent forgets who has talked.
+        self._heard = now
         route = self._routes.get(data[:6])
         if route is not None and self._whole and 8 < len(data) == 8 + (data[6] << 8 | data[7]):
             handle, header, association = route
@@ -236,8 +271,7 @@ class WrapperStack(Stack):
             return b""
         source, destination = client.to_bytes(2, "big"), server.to_bytes(2, "big")
         header = b"\x00\x01" + destination + source
-        speaker = self.associations.speaker(server)
-        handle = association.handle if speaker is self.device else _reached(speaker, association.handle)
+        handle = self._handler(association)
         if self.associations.known(client, server) is not None:
             self._routes[b"\x00\x01" + source + destination] = handle, header, association
         return self._answered(association, header, handle(apdu))
@@ -269,7 +303,7 @@ class HdlcStack(Stack):
         super().__init__(device, served, Transport.HDLC, applied.baud, applied.turnaround)
         self._settings = settings
         self.hdlc_baud = applied.baud
-        self._handlers: dict[Link, Callable[[bytes], Sequence[bytes]]] = {}
+        self._handlers: dict[Link, Handler] = {}
         self.station = self._station(applied)
 
     def _station(self, settings: HdlcSettings) -> SecondaryStation:
@@ -334,9 +368,7 @@ class HdlcStack(Stack):
         association = self.associations.find(link.client, link.server)
         if association is None:
             return
-        speaker = self.associations.speaker(link.server)
-        handle = association.handle if speaker is self.device else _reached(speaker, association.handle)
-        self._handlers[link] = handle
+        self._handlers[link] = self._handler(association)
         self.device.record("link_opened")
 
     def received(self, link: Link, apdu: bytes) -> Sequence[bytes]:
@@ -393,13 +425,22 @@ def _within(limits: tuple[int, int], value: int) -> int:
     return min(max(value, limits[0]), limits[1])
 
 
-def _reached(speaker: Device, handle: Callable[[bytes], Sequence[bytes]]) -> Callable[[bytes], Sequence[bytes]]:
+def _reached(speaker: Device, handle: Handler) -> Handler:
     """``handle`` of a device behind a hub: while it has no power, or starts, there is nobody to answer."""
 
     def relayed(apdu: bytes) -> Sequence[bytes]:
         return handle(apdu) if speaker.ready else ()
 
     return relayed
+
+
+def _tcp_setting(device: Device, index: int) -> int:
+    """A number of the device's TCP-UDP setup object, 0 where it has none."""
+    items = device.firmware.model.by_class.get(_TCP_CLASS, ())
+    if not items:
+        return 0
+    value = axdr.decode_all(device.internal.read(_TCP_CLASS.to_bytes(2, "big") + items[0].logical_name + bytes((index,))))
+    return value.value if isinstance(value.value, int) else 0
 
 
 def _nowhere(data: bytes) -> None:

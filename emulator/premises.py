@@ -110,22 +110,26 @@ def build_premises(
     installed_at = clock.now - history_days * DAY
     electricity = gas = hub = None
     if spec.electricity is not None:
-        firmware, identity, ring = _made("electricity", name, spec.electricity, seed, profiles)
+        firmware, identity, ring = commissioned("electricity", name, spec.electricity, seed, profiles)
         load = _load("electricity", spec.electricity.load, identity.device_id, seed, read)
         electricity = ElectricityMeter(firmware, identity, clock, seed, ring, installed_at, load)
     if spec.gas is not None:
-        firmware, identity, ring = _made("gas", name, spec.gas, seed, profiles)
+        firmware, identity, ring = commissioned("gas", name, spec.gas, seed, profiles)
         load = _load("gas", spec.gas.load, identity.device_id, seed, read)
         gas = GasMeter(firmware, identity, clock, seed, ring, installed_at, load)
     if spec.hub is not None:
-        firmware, identity, ring = _made("hub", name, spec.hub, seed, profiles)
+        firmware, identity, ring = commissioned("hub", name, spec.hub, seed, profiles)
         hub = Hub(firmware, identity, clock, seed, ring, installed_at, electricity, gas)
     return Premises(name, hub, electricity, gas)
 
 
-def _made(
+def commissioned(
     kind: str, premises: str, spec: DeviceSpec, seed: int, profiles: Callable[[str], FirmwareProfile]
 ) -> tuple[FirmwareProfile, Identity, KeyRing]:
+    """What a device of a premises is before it is one: its firmware, who it is, where its keys come from.
+
+    Raises PremisesError for a profile of another kind, and what ``profiles`` raises.
+    """
     firmware = profiles(spec.profile or DEFAULT_PROFILES[kind])
     if firmware.kind != kind:
         raise PremisesError(f"{kind}.profile", f"{firmware.name}: is a profile of kind {firmware.kind}, not {kind}")

@@ -2,8 +2,8 @@
 
 A device opens no connection of its own: a push goes out on every line or connection of the kind that its destination
 names (TCP, UDP or HDLC, where it is a UI frame) that is open when it is made, to the client SAP of the setup (version
-1 and 2; in version 0 the public client). Of connections those count on which that client has talked, or nobody yet; an
-electricity meter has its hub's as well as its own. Where there is none, it is tried again as often as the setup says.
+1 and 2; in version 0 the public client). Of connections those count on which that client has talked, or nobody yet; a
+meter has its hub's as well as its own. Where there is none, it is tried again as often as the setup says.
 The address of the destination and the communication window are stored and not acted upon.
 """
 
@@ -60,6 +60,23 @@ class PushSetup:
                 raise AccessRefused(DataAccessResult.TEMPORARY_FAILURE)
             self._later(device, apdu, retries)
 
+    def push_later(self, device: Device) -> None:
+        """Collect the objects of the list now and send them on the rig's clock, once the device has started.
+
+        Raises AccessRefused as :meth:`push` does, but for a line that is not there.
+        """
+        spread = self._number(device, RANDOMISATION)
+        delay = device.chance.randrange(spread * SECOND) if spread else 0
+        starting = max(0, device.ready_at - device.clock.now)
+        self._schedule(device, self._notification(device), self._number(device, RETRIES), starting + delay)
+
+    def destined(self, device: Device) -> bool:
+        """Whether the device has this setup and a client has given it a destination."""
+        item = device.firmware.model.objects_by_name.get(self._name)
+        if item is None or item.class_id != PUSH_CLASS:
+            return False
+        return _items(self._attribute(device, DESTINATION))[1].value != b""
+
     def _later(self, device: Device, apdu: bytes, retries: int) -> None:
         self._schedule(device, apdu, retries - 1, self._number(device, DELAY) * SECOND)
 
@@ -91,8 +108,8 @@ class PushSetup:
         transport = _items(self._attribute(device, DESTINATION))[0].value
         client = self._client(device)
         stacks = [*Lines.of(device)]
-        if device.uplink is not None and device.uplink[0].ready:
-            stacks += Lines.of(device.uplink[0])
+        if device.uplink is not None and device.uplink.ready:
+            stacks += Lines.of(device.uplink)
         stacks = [stack for stack in stacks if stack.transport == transport and stack.leads_to(client)]
         for stack in stacks:
             server = stack.associations.sap_of(device)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 
+from emulator.alarms import clear_alarms, clear_errors
 from emulator.cosem.model import Quantity
 from emulator.device import Device
 from protocols.dlms import datetime
@@ -59,6 +60,8 @@ QUANTITIES: Mapping[str, Quantity] = {
     "firmware.checksum": Quantity("oct", _checksum),
     "clock.last_set": Quantity("oct", _last_set),
     "clock.utc_seconds": Quantity("u32", _utc_seconds),
+    "errors": Quantity("u32", lambda device: device.errors, clear_errors),
+    "alarms": Quantity("u32", lambda device: device.alarms, clear_alarms),
     "power.failures": Quantity("u16", lambda device: device.power_failures & 0xFFFF),
     "uptime": Quantity("u32", lambda device: device.uptime),
     "reboots": Quantity("u16", lambda device: device.boots - 1 & 0xFFFF),

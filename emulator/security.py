@@ -9,6 +9,8 @@ from emulator.cosem.model import AssociationSpec
 from protocols.dlms.keywrap import unwrap
 from protocols.dlms.security import Counters, Keys, SecurityContext
 
+_CHARACTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+
 
 class KeyId(IntEnum):
     """key_id of key_transfer (Blue Book, class 64)."""
@@ -23,7 +25,8 @@ class KeyRing:
     """Where a device's keys come from: those a rig file gives, else derived from the rig's seed and the device.
 
     Names are ``ASSOCIATION.encryption``, ``.authentication``, ``.broadcast``, ``.secret`` and ``master`` (the key
-    encryption key, one a device). Derivation is SHA-256, so that a rig with the same seed has the same keys.
+    encryption key, one a device). Derivation is SHA-256, so that a rig with the same seed has the same keys. Derived
+    secrets are characters that every client takes as text: 16 of A to Z and 0 to 9.
     """
 
     __slots__ = ("_given", "_root")
@@ -37,7 +40,10 @@ class KeyRing:
         given = self._given.get(name)
         if given is not None:
             return given
-        return hashlib.sha256((self._root + name).encode()).digest()[:octets]
+        derived = hashlib.sha256((self._root + name).encode()).digest()
+        if name.endswith(".secret"):
+            return bytes(_CHARACTERS[octet % len(_CHARACTERS)] for octet in derived[:octets])
+        return derived[:octets]
 
 
 class SecurityState:

@@ -2,7 +2,7 @@
 
 A profile is named by its file's stem; ``load("electricity-base")`` finds it beside this module, ``load("./my.toml")``
 anywhere. What a file ``extends`` (one name or several, later over earlier) is laid under it table by table, so a make
-states only what it does differently; an object, association or log given as ``{ remove = true }`` is taken away. Files
+states only what it does differently; an object, association, log, error or alarm given as ``{ remove = true }`` is taken away. Files
 whose names begin with an underscore hold what profiles share and are none themselves.
 """
 
@@ -32,6 +32,8 @@ from emulator.firmware import (
     MeteringSettings,
     MirrorWrite,
     OpticalSettings,
+    Quirks,
+    Reaction,
     SleepSettings,
     SupplySettings,
     Trigger,
@@ -39,7 +41,7 @@ from emulator.firmware import (
 from emulator.gas import GAS
 from emulator.hub import HUB
 from emulator.optical import sign_on
-from firmware_profiles.schema import Association, GrantTable, Hdlc, Object, Optical, Profile
+from firmware_profiles.schema import Association, Flag, GrantTable, Hdlc, Object, Optical, Profile
 from protocols import obis
 from protocols.dlms.enums import Conformance
 from protocols.errors import LocalProtocolError
@@ -213,7 +215,7 @@ def _lay_over(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 
 
 def _without_removed(tables: dict[str, Any]) -> dict[str, Any]:
-    for section in ("object", "association", "log"):
+    for section in ("object", "association", "log", "error", "alarm"):
         entries = tables.get(section)
         if isinstance(entries, dict):
             tables[section] = {key: value for key, value in entries.items() if not _removed(value)}
@@ -292,7 +294,31 @@ def _compile(name: str, profile: Profile) -> FirmwareProfile:
         )
         if profile.logical
         else None,
+        reactions=_reactions(profile),
+        quirks=Quirks(**profile.quirks.model_dump()),
     )
+
+
+def _reactions(profile: Profile) -> dict[str, Reaction]:
+    """What each event that a profile knows brings about."""
+    flags = (*profile.error.values(), *profile.alarm.values())
+    events = {event for codes in profile.log.values() for event in codes}
+    events |= {*profile.error, *profile.alarm} | {event for flag in flags for event in flag.until}
+    return {
+        event: Reaction(
+            tuple((log, codes[event]) for log, codes in profile.log.items() if event in codes),
+            *_masks(event, profile.error),
+            *_masks(event, profile.alarm),
+        )
+        for event in events
+    }
+
+
+def _masks(event: str, flags: Mapping[str, Flag]) -> tuple[int, int]:
+    """Bits that an event sets, and those whose cause it ends."""
+    raised = flags.get(event)
+    over = sum({1 << flag.bit for flag in flags.values() if event in flag.until})
+    return (0 if raised is None else 1 << raised.bit), over
 
 
 def _grants(group: str, tables: Mapping[str, GrantTable], profile: Profile) -> dict[str, Grant]:

@@ -171,8 +171,8 @@ class GrantTable(Strict):
 class Object(BaseModel):
     """One COSEM object, or several where its logical name holds a range such as ``{1..8}``.
 
-    Keys beside these are attribute values by their Blue Book name. ``trigger``, ``columns``, ``period_s`` and
-    ``capacity`` are for class 7.
+    Keys beside these are attribute values by their Blue Book name. ``trigger``, ``columns``, ``period_s``, ``capacity``
+    and ``sort_method`` (1 oldest first, 2 newest first) are for class 7.
     """
 
     model_config = ConfigDict(extra="allow", frozen=True, populate_by_name=True)
@@ -186,12 +186,28 @@ class Object(BaseModel):
     columns: list[tuple[int, str, int] | tuple[int, str, int, int]] | None = None
     period_s: Annotated[int, Field(ge=0, le=31_622_400)] = 0
     capacity: Annotated[int, Field(ge=1, le=1_000_000)] = 1
-    sort_method: Annotated[int, Field(ge=1, le=4)] = 1
+    sort_method: Literal[1, 2] = 1
 
     @property
     def values(self) -> dict[str, Any]:
         """Attribute values by name."""
         return dict(self.model_extra or {})
+
+
+class Flag(Strict):
+    """A bit of the error or alarm register, set by an event; events in ``until`` end its cause and clear it."""
+
+    bit: Annotated[int, Field(ge=0, le=31)]
+    until: list[str] = Field(default_factory=list[str])
+
+
+class Quirks(Strict):
+    """Where the make departs from the standard; see :class:`emulator.firmware.Quirks`."""
+
+    closes_on_bad_counter: bool = False
+    ignores_release: bool = False
+    silent_before_association: bool = False
+    empty_title: bool = False
 
 
 class Profile(Strict):
@@ -205,6 +221,9 @@ class Profile(Strict):
     association: dict[str, Association]
     object: dict[str, Object]
     log: dict[str, dict[str, Annotated[int, Field(ge=0, le=65535)]]] = Field(default_factory=dict[str, dict[str, int]])
+    error: dict[str, Flag] = Field(default_factory=dict[str, Flag])
+    alarm: dict[str, Flag] = Field(default_factory=dict[str, Flag])
+    quirks: Quirks = Quirks()
     wan: Hdlc | None = None
     local: Hdlc | None = None
     optical: Optical | None = None

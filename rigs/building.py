@@ -17,8 +17,7 @@ from rigs.driver import utc_ns
 def build(file: RigFile, spec: PremisesSpec, clock: Clock) -> Premises:
     """Premises of a rig file, in place since before the clock's present; raises :class:`ConfigError`."""
     for device in spec.devices():
-        if device.profile is not None or device.keys:
-            _check(f"{file.name}: {spec.name}.{device.kind}", device)
+        check_device(file, spec, device)
     try:
         return build_premises(spec.name, spec, clock, file.config.seed, load, read=_text)
     except PremisesError as error:
@@ -51,8 +50,11 @@ def _key_lengths(associations: Iterable[AssociationSpec]) -> Iterator[tuple[str,
             yield f"{spec.name}.client_verifying", frozenset((96 if spec.suite == 2 else 64,))
 
 
-def _check(where: str, device: DeviceSpec) -> None:
-    """A profile that is there and of the right kind, and keys that it has a use for."""
+def check_device(file: RigFile, premises: PremisesSpec, device: DeviceSpec) -> None:
+    """Raises :class:`ConfigError` unless its profile is there and of the right kind, and has a use for its keys."""
+    if device.profile is None and not device.keys:
+        return
+    where = f"{file.name}: {premises.name}.{device.kind}"
     name = device.profile or DEFAULT_PROFILES[device.kind]
     try:
         profile = load(name)

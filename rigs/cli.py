@@ -27,21 +27,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-profiles_app = typer.Typer(help="Makes, models and firmware that devices can be.", no_args_is_help=True)
+profiles_app = typer.Typer(help="List, show and check makes and firmware.", no_args_is_help=True)
 app.add_typer(profiles_app, name="profiles")
 
-RigArgument = Annotated[
-    Path | None, typer.Argument(metavar="[RIG.TOML]", help="Rig file; none: one dual-fuel premises")
-]
-Seed = Annotated[int | None, typer.Option(min=0, help="All chance comes from it; goes before the file's")]
-Rate = Annotated[float | None, typer.Option(help="Seconds of the rig's clock in a second of the world, such as 60")]
-Stepped = Annotated[bool, typer.Option("--stepped", help="The clock stands still: same input, same octets")]
-Pacing = Annotated[bool | None, typer.Option("--pacing/--no-pacing", help="Octets take the time they take")]
-Echo = Annotated[bool | None, typer.Option("--echo/--no-echo", help="Clients hear their own octets (optical heads)")]
+RigArgument = Annotated[Path | None, typer.Argument(metavar="RIG.TOML", help="Rig file; without it the built-in rig")]
+Seed = Annotated[int | None, typer.Option(metavar="N", min=0, help="Seed of all chance, not the file's")]
+Rate = Annotated[float | None, typer.Option(metavar="X", help="Rig seconds in a second, such as 60")]
+Stepped = Annotated[bool, typer.Option("--stepped", help="The clock stands still")]
+Pacing = Annotated[bool | None, typer.Option("--pacing/--no-pacing", help="Octets take their time")]
+Echo = Annotated[bool | None, typer.Option("--echo/--no-echo", help="Clients hear their own octets")]
 Turnaround = Annotated[
     bool | None, typer.Option("--turnaround/--no-turnaround", help="Devices wait before they answer")
 ]
-Baud = Annotated[bool | None, typer.Option("--baud/--no-baud", help="A client at another rate hears garbage")]
+Baud = Annotated[bool | None, typer.Option("--baud/--no-baud", help="Garbage at a wrong rate")]
 
 
 @app.command()
@@ -50,11 +48,9 @@ def up(
     rate: Rate = None,
     stepped: Stepped = False,
     seed: Seed = None,
-    capture: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write what every line carries (pcapng, for Wireshark)")
-    ] = None,
+    capture: Annotated[Path | None, typer.Option(metavar="FILE", help="Write every line's frames (pcapng)")] = None,
     trace: Annotated[bool, typer.Option("--trace", help="Print every message, decoded")] = False,
-    trace_hex: Annotated[bool, typer.Option("--trace-hex", help="Print every frame in hexadecimal")] = False,
+    trace_hex: Annotated[bool, typer.Option("--trace-hex", help="Print every frame, in hexadecimal")] = False,
     pacing: Pacing = None,
     echo: Echo = None,
     turnaround: Turnaround = None,
@@ -71,6 +67,7 @@ def up(
         trace=trace or trace_hex,
         trace_hex=trace_hex,
         line={name: value for name, value in line.items() if value is not None},
+        seed=seed,
     )
     raise typer.Exit(run(_rig_file(rig, seed), options))
 
@@ -82,53 +79,59 @@ def capture(
     rate: Rate = None,
     seed: Seed = None,
 ) -> None:
-    """Start a rig and write what every line carries: `smets1 up --capture FILE`."""
+    """Start a rig and capture its lines.
+
+    The same as `smets1 up --capture FILE`.
+    """
     from rigs.commands.up import UpOptions, run
 
-    raise typer.Exit(run(_rig_file(rig, seed), UpOptions(rate=_rate(rate, False), capture=file)))
+    raise typer.Exit(run(_rig_file(rig, seed), UpOptions(rate=_rate(rate, False), capture=file, seed=seed)))
 
 
 @app.command()
 def read(
     port: Annotated[
-        str,
-        typer.Argument(help="As a rig names ports (tcp:127.0.0.1:4059, pty:./home-hub), or optical:./home-electricity"),
+        str, typer.Argument(metavar="PORT", help="Such as tcp:127.0.0.1:4059 or optical:./home-electricity")
     ],
     what: Annotated[
-        str, typer.Argument(help="list, or [CLASS/]NAME[:ATTRIBUTE] such as 1-0:1.8.0, 8/0-0:1.0.0:2, 7/1-0:99.1.0")
+        str, typer.Argument(metavar="WHAT", help="list or [CLASS/]NAME[:ATTRIBUTE]: 1-0:1.8.0, 7/1-0:99.1.0")
     ] = "list",
-    client: Annotated[int, typer.Option(help="Client SAP")] = 16,
-    server: Annotated[int, typer.Option(help="Server SAP, the logical device")] = 1,
-    auth: Annotated[str, typer.Option(help="none, lls, hls, md5, sha1, gmac, sha256 or ecdsa")] = "none",
-    password: Annotated[str, typer.Option(help="LLS password or HLS secret; hex: before hexadecimal")] = "",
-    key: Annotated[str, typer.Option(help="Encryption key in hexadecimal; asks for ciphering")] = "",
-    auth_key: Annotated[str, typer.Option(help="Authentication key in hexadecimal")] = "",
-    system_title: Annotated[str, typer.Option(help="Ours, in hexadecimal")] = "48494C0000000001",
-    suite: Annotated[int, typer.Option(min=0, max=2, help="Security suite")] = 0,
-    protection: Annotated[str, typer.Option(help="authenticated, encrypted or both")] = "both",
-    envelope: Annotated[str, typer.Option(help="glo, general-glo or general-ciphering")] = "glo",
+    client: Annotated[int, typer.Option(metavar="SAP", help="Client SAP")] = 16,
+    server: Annotated[int, typer.Option(metavar="SAP", help="Server SAP: the logical device")] = 1,
+    auth: Annotated[
+        str, typer.Option(metavar="NAME", help="none lls hls md5 sha1 gmac sha256 ecdsa", show_default=False)
+    ] = "none",
+    password: Annotated[str, typer.Option(metavar="TEXT", help="LLS password or HLS secret; hex:... for octets")] = "",
+    key: Annotated[str, typer.Option(metavar="HEX", help="Encryption key; asks for ciphering")] = "",
+    auth_key: Annotated[str, typer.Option(metavar="HEX", help="Authentication key")] = "",
+    system_title: Annotated[str, typer.Option(metavar="HEX", help="Our own")] = "48494C0000000001",
+    suite: Annotated[int, typer.Option(metavar="N", min=0, max=2, help="Security suite")] = 0,
+    protection: Annotated[str, typer.Option(metavar="WORD", help="authenticated, encrypted or both")] = "both",
+    envelope: Annotated[
+        str, typer.Option(metavar="WORD", help="glo, general-glo or general-ciphering", show_default=False)
+    ] = "glo",
     dedicated: Annotated[bool, typer.Option("--dedicated", help="Use a dedicated key")] = False,
-    plain: Annotated[bool, typer.Option("--plain", help="Do not cipher: the key is for authentication only")] = False,
-    counter: Annotated[int, typer.Option(min=0, help="Last invocation counter used")] = 0,
-    counter_object: Annotated[str, typer.Option(help="Object to read it from first, such as 0-0:43.1.4")] = "",
-    signing_key: Annotated[Path | None, typer.Option(help="Our private key for ecdsa (PEM)")] = None,
-    meter_key: Annotated[Path | None, typer.Option(help="The meter's public key for ecdsa (PEM)")] = None,
-    since: Annotated[str, typer.Option("--from", help="First row of a profile, such as 2026-03-01T12:30")] = "",
-    until: Annotated[str, typer.Option("--to", help="Last row of a profile")] = "",
-    entries: Annotated[str, typer.Option(help="Rows of a profile by number, such as 1-48")] = "",
+    plain: Annotated[bool, typer.Option("--plain", help="Keys for authentication only: no ciphering")] = False,
+    counter: Annotated[int, typer.Option(metavar="N", min=0, help="Last invocation counter used")] = 0,
+    counter_object: Annotated[str, typer.Option(metavar="NAME", help="Read it there first, such as 0-0:43.1.4")] = "",
+    signing_key: Annotated[Path | None, typer.Option(metavar="FILE", help="Our private key for ecdsa (PEM)")] = None,
+    meter_key: Annotated[Path | None, typer.Option(metavar="FILE", help="Its public key for ecdsa (PEM)")] = None,
+    since: Annotated[str, typer.Option("--from", metavar="TIME", help="Profile from, such as 2026-03-01T12:30")] = "",
+    until: Annotated[str, typer.Option("--to", metavar="TIME", help="Profile up to")] = "",
+    entries: Annotated[str, typer.Option(metavar="ROWS", help="Profile by row numbers, such as 1-48")] = "",
     csv: Annotated[bool, typer.Option("--csv", help="Write CSV")] = False,
     json: Annotated[bool, typer.Option("--json", help="Write JSON")] = False,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds an answer may take")] = 10.0,
-    physical: Annotated[int | None, typer.Option(help="HDLC physical (lower) address")] = None,
-    address_octets: Annotated[int | None, typer.Option(help="HDLC server address: 1, 2 or 4 octets")] = None,
-    frame_size: Annotated[int, typer.Option(help="HDLC information field proposed, octets")] = 128,
-    window: Annotated[int, typer.Option(help="HDLC window proposed")] = 1,
-    baud: Annotated[int, typer.Option(help="Rate of a serial line without sign-on")] = 9600,
-    meter_address: Annotated[str, typer.Option(help="Address in the sign-on")] = "",
-    block_window: Annotated[int, typer.Option(min=0, max=63, help="General block transfer window, 0: none")] = 0,
-    max_pdu: Annotated[int, typer.Option(help="Longest APDU taken, octets")] = 0xFFFF,
+    timeout: Annotated[float, typer.Option(metavar="S", min=0.1, help="Seconds an answer may take")] = 10.0,
+    physical: Annotated[int | None, typer.Option(metavar="N", help="HDLC lower address")] = None,
+    address_octets: Annotated[int | None, typer.Option(metavar="N", help="HDLC server address: 1, 2 or 4")] = None,
+    frame_size: Annotated[int, typer.Option(metavar="N", help="HDLC octets in a frame, proposed")] = 128,
+    window: Annotated[int, typer.Option(metavar="N", help="HDLC window, proposed")] = 1,
+    baud: Annotated[int, typer.Option(metavar="N", help="Rate of a line without sign-on")] = 9600,
+    meter_address: Annotated[str, typer.Option(metavar="TEXT", help="Device address in the sign-on")] = "",
+    block_window: Annotated[int, typer.Option(metavar="N", min=0, max=63, help="General block transfer window")] = 0,
+    max_pdu: Annotated[int, typer.Option(metavar="N", help="Longest APDU taken, octets")] = 0xFFFF,
 ) -> None:
-    """Read a meter: its object list, an object or attribute, a profile."""
+    """Read a meter: object list, object, profile."""
     import asyncio
 
     from rigs.commands.output import console
@@ -173,10 +176,35 @@ def read(
 
 
 @app.command()
-def init(
-    file: Annotated[Path, typer.Argument(metavar="[RIG.TOML]", help="The file to write")] = Path("rig.toml"),
+def keys(
+    rig: Annotated[
+        str, typer.Argument(metavar="RIG.TOML", help="Rig file; without it the built-in rig", show_default=False)
+    ] = "",
+    device: Annotated[
+        str, typer.Argument(metavar="DEVICE", help="home/electricity, electricity or home", show_default=False)
+    ] = "",
+    seed: Seed = None,
+    json: Annotated[bool, typer.Option("--json", help="Write JSON")] = False,
+    pem: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", file_okay=False, exists=True, help="Write key files for ecdsa here")
+    ] = None,
 ) -> None:
-    """Write a commented rig file that says what the built-in rig is."""
+    """Show secrets and keys, and commands that use them.
+
+    They are those that a rig starts with. One argument that does not end in .toml is a device of the built-in rig.
+    """
+    from rigs.commands.keys import run
+
+    if rig and not device and not rig.endswith(".toml") and not Path(rig).is_file():
+        rig, device = "", rig
+    run(_rig_file(Path(rig) if rig else None, seed), device, as_json=json, folder=pem)
+
+
+@app.command()
+def init(
+    file: Annotated[Path, typer.Argument(metavar="RIG.TOML", help="The file to write")] = Path("rig.toml"),
+) -> None:
+    """Write a rig file to start from, with comments."""
     from rigs.template import TEMPLATE
 
     try:
@@ -191,7 +219,7 @@ def init(
 
 @app.command()
 def schema() -> None:
-    """Print the JSON Schema of rig files, for editors."""
+    """Print the JSON Schema of rig files."""
     import json
 
     from rigs.config import schema as rig_schema
@@ -201,11 +229,9 @@ def schema() -> None:
 
 @app.command()
 def ports(
-    rigs: Annotated[
-        list[Path] | None, typer.Argument(metavar="[RIG.TOML]...", help="Rig files to look ports up for")
-    ] = None,
+    rigs: Annotated[list[Path] | None, typer.Argument(metavar="RIG.TOML", help="Rig files whose ports to show")] = None,
 ) -> None:
-    """List serial adaptors here, who uses them, and the ports of rig files."""
+    """List serial adaptors, and ports of rig files."""
     from rigs.commands.ports import run
 
     run([_rig_file(path, None) for path in rigs or []])
@@ -232,7 +258,7 @@ def profiles_show(
 
 @profiles_app.command("check")
 def profiles_check(
-    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME|FILE]...", help="None: all")] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME|FILE", help="Without: all")] = None,
 ) -> None:
     """Check profiles; the exit code is 1 when one has a fault."""
     from rigs.commands.profiles import check_profiles

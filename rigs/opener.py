@@ -7,6 +7,7 @@ from collections.abc import Callable
 from protocols.dlms import axdr
 from protocols.dlms.acse import Aare, Aarq
 from protocols.dlms.enums import ApduTag
+from protocols.dlms.security import PROTECTED_TAGS
 from protocols.errors import ProtocolError
 
 PortReveal = Callable[[str, bytes], bytes | None]
@@ -27,7 +28,10 @@ class Opener:
         """An APDU that is not ciphered went over the line."""
         try:
             if apdu[0] == ApduTag.AARQ:
-                self._titles = {True: Aarq.decode(apdu).title or b"", False: b""}
+                aarq = Aarq.decode(apdu)
+                self._titles = {True: aarq.title or b"", False: b""}
+                if aarq.user_information[:1] and aarq.user_information[0] in PROTECTED_TAGS:
+                    self.open(aarq.user_information, True)  # there may be a dedicated key in it
             elif apdu[0] == ApduTag.AARE:
                 self._titles[False] = Aare.decode(apdu).title or b""
         except ProtocolError:

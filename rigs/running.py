@@ -11,12 +11,12 @@ import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from rigs.associations import AssociationKeys, association_keys
 from rigs.driver import SECOND, ClockMode
 from rigs.ports import Port, PortKind
 from rigs.rig import Builder, Rig
@@ -128,21 +128,6 @@ class RunningClock:
         return self._rig.clock.now
 
 
-@dataclass(frozen=True, slots=True)
-class AssociationKeys:
-    """What a client needs to open an association of a device. Keys are octets; ``secret`` is the password or secret."""
-
-    association: str
-    client: int
-    mechanism: int
-    encryption: bytes
-    authentication: bytes
-    broadcast: bytes
-    master: bytes
-    secret: bytes
-    system_title: bytes
-
-
 class RunningDevice:
     """One device of running premises."""
 
@@ -199,19 +184,7 @@ class RunningDevice:
         index = model.by_name.get(association)
         if index is None:
             raise KeyError(f"{association}: no such association; this device has {', '.join(model.by_name)}")
-        spec = model.associations[index]
-        state = self.call(lambda: self.device.security(index))
-        return AssociationKeys(
-            association=spec.name,
-            client=spec.client,
-            mechanism=spec.mechanism,
-            encryption=state.encryption,
-            authentication=state.authentication,
-            broadcast=state.broadcast,
-            master=state.master,
-            secret=state.secret,
-            system_title=self.system_title,
-        )
+        return self.call(lambda: association_keys(model, index, self.device.security(index), self.system_title))
 
     def client(self, association: str = "public", *, port: str | None = None, **options: object) -> BlockingClient:
         """A client that opens an association of this device with its keys: ``with meter.client("management") as m:``.

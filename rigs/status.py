@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
@@ -14,9 +15,12 @@ from rigs.driver import SECOND, ClockMode
 from rigs.ports import Port
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from rigs.rig import Rig
 
 ASSOCIATED = 2  # state_code of an association that is open
+_FRAME = 7  # lines of the table that are no rows, and one left for the cursor
 _TRAFFIC = ("octets in", "octets out", "frames received", "frames sent", "echoed")
 
 
@@ -43,46 +47,67 @@ class Status:
 
     def __init__(self, rig: Rig) -> None:
         self.rig = rig
-        self._said: dict[str, str] = {}
+        self._said: dict[str, str] = {}  # by port, the one that spoke last at the end
         self._activity: dict[str, int] = {}
         self._latest: list[str] = []
 
     def explained(self, name: str, text: str) -> None:
         """A port has discarded or refused something, and why."""
+        self._said.pop(name, None)
         self._said[name] = text
 
     def rows(self) -> list[Row]:
         """Every port, in the order of the rig file."""
         return [self._row(name, port) for name, port in self.rig.ports.items()]
 
-    def table(self, room: int) -> Table:
-        """The ports as a table of at most ``room`` rows: those where something happened last go before others."""
+    def view(self, screen: Console) -> Group:
+        """The ports as a table, and why they are silent in whole sentences below it, as large as ``screen``.
+
+        Where not all fits, the ports at which something happened last go before others, and the latest sentences.
+        """
         rows = self.rows()
+        notes = self._notes({row.name: row for row in rows}, screen)
+        room = max(3, screen.height - _FRAME - sum(lines for _, lines in notes))
         self._note_activity(rows)
         left_out = len(rows) - room
         if left_out > 0:
             recent = self._latest[-room:]
             shown = {*recent, *[row.name for row in rows if row.name not in self._latest][: room - len(recent)]}
             rows = [row for row in rows if row.name in shown]
-        table = Table(title=self.headline(), title_justify="left", expand=True)
+        table = Table(title=self.headline(), title_justify="left")
         table.add_column("Port", no_wrap=True)
         table.add_column("Client", overflow="fold")
         table.add_column("Octets in/out", justify="right", no_wrap=True)
         table.add_column("Frames in/out", justify="right", no_wrap=True)
-        table.add_column("Refused", overflow="fold")
-        table.add_column("Last said", overflow="fold", ratio=1)
         for row in rows:
             table.add_row(
                 Text(row.name),
                 Text(row.client),
                 f"{row.octets_in}/{row.octets_out}",
                 f"{row.frames_in}/{row.frames_out}",
-                Text(counts(row.refused)),
-                Text(row.said),
             )
         if left_out > 0:
             table.caption = f"and {left_out} more ports"
-        return table
+        return Group(table, *[Text(note, overflow="fold") for note, _ in notes])
+
+    def _notes(self, rows: dict[str, Row], screen: Console) -> list[tuple[str, int]]:
+        """A sentence for each port that has refused something, the latest first, and the lines it takes.
+
+        Together they take a third of the screen at most, if there is more than one.
+        """
+        room = screen.height // 3
+        notes: list[tuple[str, int]] = []
+        for name in reversed(self._said):
+            if name not in rows:
+                continue
+            counted = counts(rows[name].refused)
+            note = f"{name}: {self._said[name]}{f' [{counted}]' if counted else ''}"
+            lines = len(Text(note).wrap(screen, screen.width))
+            room -= lines
+            if room < 0 and notes:
+                break
+            notes.append((note, lines))
+        return notes
 
     def headline(self) -> str:
         """The rig's time and how its clock runs."""

@@ -259,11 +259,17 @@ class Association:
     # -- whole APDUs in and out -------------------------------------------------------------------------------------
 
     def _out(self, answer: bytes) -> Sequence[bytes]:
-        """An answer as it leaves: in general blocks when it is longer than the client takes."""
-        if not self._limit or len(answer) <= self._limit or self._state is State.IDLE:
+        """An answer as it leaves: in general blocks when it is too long.
+
+        Without them our own limit gives way to an answer that cannot be cut, such as that of pass 4; the client's not.
+        What is agreed in an AARE does not bound the AARE.
+        """
+        if not self._limit or len(answer) <= self._limit or self._state is State.IDLE or answer[0] == ApduTag.AARE:
             return (answer,)
         if not self.conformance & Conformance.GENERAL_BLOCK_TRANSFER:
-            self._note("answer too long", f"an answer of {len(answer)} octets, the client takes {self._limit}")
+            if len(answer) <= (self.client_max_pdu or _OVERLONG):
+                return (answer,)
+            self._note("answer too long", f"an answer of {len(answer)} octets, the client takes {self.client_max_pdu}")
             return (_exception(StateError.SERVICE_NOT_ALLOWED, ServiceError.OTHER_REASON),)
         return self._stream(answer, answering=False)
 

@@ -62,16 +62,20 @@ def verify(
 ) -> bool:
     """Whether ``reply`` is the other side's right answer to the challenge ``sent``; a GMAC's counter is then used up.
 
-    ``titles`` are our and the other side's system title.
+    ``titles`` are our and the other side's system title. The security control of a GMAC may say the suite or 0, as it
+    does with some clients; the tag is over what it says, and our own answer then says the same.
     """
     match mechanism:
         case Mechanism.HLS_GMAC:
             known = _needed(context)
             if len(reply) != _GMAC_REPLY or len(known.peer_title) != 8:
                 return False
-            counter = int.from_bytes(reply[1:5], "big")
-            if not compare_digest(known.authentication_tag(counter, sent, known.peer_title), reply):
+            counter, suite = int.from_bytes(reply[1:5], "big"), reply[0] & 0x0F
+            if suite not in (known.suite, 0):
                 return False
+            if not compare_digest(known.authentication_tag(counter, sent, known.peer_title, suite), reply):
+                return False
+            known.gmac_suite = suite
             known.counters.received = max(known.counters.received, counter)
             return True
         case Mechanism.HLS_ECDSA:

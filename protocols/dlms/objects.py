@@ -73,7 +73,7 @@ class Offer(Protocol):
 
     @property
     def max_send_pdu(self) -> int:
-        """Largest APDU sent, octets."""
+        """Largest APDU sent, octets, but for an answer that cannot be cut; 0 for no limit of our own."""
         ...
 
     def secret(self) -> bytes:

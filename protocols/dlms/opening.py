@@ -117,7 +117,7 @@ def check_initiate(initiate: InitiateRequest, offer: Offer, ciphered: bool, prot
             raise _refused("a dedicated key that travels in the clear", InitiateErrorCode.OTHER)
         if offer.security is None or len(key) != len(offer.security.keys.encryption):
             raise _refused(f"a dedicated key of {len(key)} octets", InitiateErrorCode.OTHER)
-    agreed = initiate.conformance & offer.conformance
+    agreed = initiate.conformance & int(offer.conformance)  # a plain number: flags are slow to test
     if not agreed:
         raise _refused(f"conformance {initiate.conformance:06X}", InitiateErrorCode.INCOMPATIBLE_CONFORMANCE)
     return agreed

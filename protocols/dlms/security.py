@@ -155,11 +155,18 @@ class SecurityContext:
 
     ``system_title`` is our own, ``peer_title`` the other side's (8 octets; empty until it is known). ``signing`` and
     ``peer_verifying`` are keys of ECDSA authentication where that is used.
+
+    Two things are written differently by clients in the field. ``header_authenticated`` says whether the tag of
+    general-ciphering covers the header too, as in the Green Book, or the content alone; ``gmac_suite`` is the suite in
+    the security control of HLS-GMAC, 0 with some clients whatever the suite. Both follow what was last opened or
+    verified, so that an answer has the form of its request.
     """
 
     __slots__ = (
         "counters",
         "dedicated_counters",
+        "gmac_suite",
+        "header_authenticated",
         "keys",
         "peer_title",
         "peer_verifying",
@@ -190,6 +197,8 @@ class SecurityContext:
         self.policy = policy
         self.signing = signing
         self.peer_verifying = peer_verifying
+        self.header_authenticated = True
+        self.gmac_suite = suite
 
     def next_counter(self) -> int:
         """Take the next invocation counter of the global key."""
@@ -254,9 +263,12 @@ class SecurityContext:
             return _SEALED + len(axdr.sized(self.system_title))
         return _SEALED + len(b"".join(self._general_parts(header or GeneralHeader())[:2]))
 
-    def authentication_tag(self, counter: int, challenge: bytes, title: bytes) -> bytes:
-        """SC, counter and GMAC over a challenge by the holder of ``title``: passes 3 and 4 of HLS-GMAC."""
-        control = bytes((_AUTHENTICATED | self.suite,))
+    def authentication_tag(self, counter: int, challenge: bytes, title: bytes, suite: int | None = None) -> bytes:
+        """SC, counter and GMAC over a challenge by the holder of ``title``: passes 3 and 4 of HLS-GMAC.
+
+        The security control says ``suite``, or :attr:`gmac_suite` where that is None.
+        """
+        control = bytes((_AUTHENTICATED | (self.gmac_suite if suite is None else suite),))
         octets = counter.to_bytes(4, "big")
         mac = cipher(self.keys.encryption).encrypt(title + octets, b"", control + self.keys.authentication + challenge)
         return control + octets + mac[:TAG_OCTETS]
@@ -350,8 +362,7 @@ class SecurityContext:
         if len(nonce) != TITLE_OCTETS + 4:
             raise SecurityError(SecurityFault.TITLE, "the sender's system title is not known")
         body = apdu[start + _HEADER : end]
-        additional = header.additional() if header is not None else b""
-        plain = self._verified(body, protection, key, nonce, bytes((control,)), additional)
+        plain = self._verified(body, protection, key, nonce, bytes((control,)), header)
         if broadcast:
             counters.broadcast = counter
         else:
@@ -359,7 +370,7 @@ class SecurityContext:
         return Unprotected(plain, envelope, protection & AUTHENTICATED_ENCRYPTED, counter, header)
 
     def _verified(
-        self, body: bytes, protection: int, key: bytes, nonce: bytes, control: bytes, additional: bytes
+        self, body: bytes, protection: int, key: bytes, nonce: bytes, control: bytes, header: GeneralHeader | None
     ) -> bytes:
         gcm = cipher(key)
         if not protection & _AUTHENTICATED:
@@ -367,24 +378,25 @@ class SecurityContext:
         if len(body) < TAG_OCTETS:
             raise SecurityError(SecurityFault.DECIPHERING, "shorter than its authentication tag")
         text, tag = body[:-TAG_OCTETS], body[-TAG_OCTETS:]
-        known = control + self.keys.authentication + additional
-        if protection & _ENCRYPTED:
-            # GCM counts its key stream alike both ways, and the library refuses tags cut to 12 octets: so the
-            # plaintext comes from encrypting the ciphertext, and the tag from encrypting that again.
-            plain = gcm.encrypt(nonce, text, None)[:-_GCM_TAG]
-            made = gcm.encrypt(nonce, plain, known)[-_GCM_TAG:-4]
-        else:
-            plain = text
-            made = gcm.encrypt(nonce, b"", known + text)[:TAG_OCTETS]
-        if not compare_digest(made, tag):
-            raise SecurityError(SecurityFault.DECIPHERING, "wrong authentication tag")
-        return plain
+        known = control + self.keys.authentication
+        # GCM counts its key stream alike both ways, and the library refuses tags cut to 12 octets: so the plaintext
+        # comes from encrypting the ciphertext, and the tag from encrypting that again.
+        plain = gcm.encrypt(nonce, text, None)[:-_GCM_TAG] if protection & _ENCRYPTED else text
+        hidden, shown = (plain, b"") if protection & _ENCRYPTED else (b"", text)
+        for additional in (b"",) if header is None else (header.additional(), b""):
+            made = gcm.encrypt(nonce, hidden, known + additional + shown)[-_GCM_TAG:-4]
+            if compare_digest(made, tag):
+                if header is not None:
+                    self.header_authenticated = additional != b""
+                return plain
+        raise SecurityError(SecurityFault.DECIPHERING, "wrong authentication tag")
 
     # -- general-ciphering ------------------------------------------------------------------------------------------
 
     def _general(self, plain: bytes, protection: int, header: GeneralHeader) -> bytes:
         additional, info, key = self._general_parts(header)
-        content = self._seal(plain, key, _next(self.counters), protection, additional)
+        authenticated = additional if self.header_authenticated else b""
+        content = self._seal(plain, key, _next(self.counters), protection, authenticated)
         return b"\xdd" + additional + info + axdr.length(len(content)) + content
 
     def _general_parts(self, header: GeneralHeader) -> tuple[bytes, bytes, bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from protocols.dlms.client import ClientSettings
@@ -10,6 +11,7 @@ from rigs.ports.spec import PortError, PortKind, PortSpec, parse_port
 
 OPTICAL = "optical:"
 _LINES = (PortKind.PTY, PortKind.SERIAL, PortKind.TCP_HDLC, PortKind.RFC2217)
+_WRITTEN = re.compile(r"[A-Za-z0-9+]*:")
 
 
 class ClientError(Exception):
@@ -30,11 +32,15 @@ class ClientPort:
 def parse_client_port(text: str) -> ClientPort:
     """The port that ``text`` names: as a rig's ports are written, or a path to a serial device or a rig's link.
 
-    ``optical:`` before either asks for the sign-on. Raises PortError.
+    ``optical:`` before either asks for the sign-on; what follows it is a path unless it starts as a port does. Raises
+    PortError.
     """
     optical = text.startswith(OPTICAL)
     rest = text.removeprefix(OPTICAL)
-    spec = PortSpec(PortKind.SERIAL, path=rest) if rest[:1] in ("/", ".", "~") else parse_port(rest)
+    if rest[:1] in ("/", ".", "~") or (optical and rest and not _WRITTEN.match(rest)):
+        spec = PortSpec(PortKind.SERIAL if rest.startswith("/dev/") else PortKind.PTY, path=rest)
+    else:
+        spec = parse_port(rest)
     if optical and spec.kind not in _LINES:
         raise PortError(text, "sign-on needs a serial line", "write optical:./path or optical:serial:/dev/...")
     if spec.port == 0 and spec.host:

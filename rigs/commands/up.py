@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import shlex
 import signal
 import sys
 from collections.abc import Iterator, Mapping
@@ -25,7 +26,7 @@ from rigs.status import Log, Status
 
 if TYPE_CHECKING:
     from rigs.config import RigFile
-    from rigs.ports import PortError
+    from rigs.ports import Port, PortError
 
 LIVE_PERIOD = 0.5
 """Seconds between looks at the rig for the live table, and for lines where there is no terminal."""
@@ -35,7 +36,10 @@ SHOWN = 12
 
 @dataclass(frozen=True, slots=True)
 class UpOptions:
-    """What the command line says beside the rig file; ``line`` is as :class:`rigs.rig.Rig` takes it."""
+    """What the command line says beside the rig file; ``line`` is as :class:`rigs.rig.Rig` takes it.
+
+    ``seed`` is the one given instead of the file's, for what is printed only.
+    """
 
     rate: float | None = None
     stepped: bool = False
@@ -43,6 +47,7 @@ class UpOptions:
     trace: bool = False
     trace_hex: bool = False
     line: Mapping[str, bool] = field(default_factory=dict)
+    seed: int | None = None
 
 
 def run(file: RigFile, options: UpOptions) -> int:
@@ -117,9 +122,9 @@ class _Session:
 
     def _introduce(self) -> None:
         """The ports, and commands that read them."""
-        table = Table(
-            "Device", "Profile", "Port", "Where", "Reach it at", title=self.rig.file.name, title_justify="left"
-        )
+        table = Table(title=self.rig.file.name, title_justify="left")
+        for heading in ("Port", "Profile", "Where"):
+            table.add_column(heading, overflow="fold")
         rows = list(self._port_rows())
         for row in rows[:SHOWN]:
             table.add_row(*(Text(cell) for cell in row))
@@ -131,25 +136,35 @@ class _Session:
             if name.startswith(f"{first}/"):
                 for command in commands(port):
                     self._say(f"  {command}")
+        self._say(f"  {self._keys_command()}    (secrets and keys of every association, commands that use them)")
         self._say(f"{len(self.rig.ports)} ports open. {self.status.headline()}. Ctrl-C stops.")
 
-    def _port_rows(self) -> Iterator[tuple[str, ...]]:
+    def _keys_command(self) -> str:
+        """The command that shows the keys of this rig."""
+        words = ["smets1", "keys"]
+        if self.rig.file.path is not None:
+            words.append(str(self.rig.file.path))
+        if self.options.seed is not None:
+            words += ["--seed", str(self.options.seed)]
+        return shlex.join(words)
+
+    def _port_rows(self) -> Iterator[tuple[str, str, str]]:
+        """Every port, and every device without one: its name, the profile, where clients find it."""
         for spec in self.rig.file.specs:
             for device in spec.devices():
                 prefix = f"{spec.name}/{device.kind}"
                 profile = getattr(self.rig.premises[spec.name], device.kind).firmware.name
                 names = [name for name in self.rig.ports if name.startswith(f"{prefix}/")]
                 if not names:
-                    yield prefix, profile, "", "behind the hub", ""
+                    yield prefix, profile, "behind the hub"
                 for name in names:
-                    port = self.rig.ports[name]
-                    yield prefix, profile, name.removeprefix(f"{prefix}/"), str(port.spec), port.address
+                    yield name, profile, _where(self.rig.ports[name])
 
     async def _show(self) -> None:
         """A live table below whatever else is printed."""
         with Live(console=self.console, auto_refresh=False, transient=True) as live:
             while not self.ending.is_set():
-                live.update(self.status.table(max(3, self.console.height - 6)), refresh=True)
+                live.update(self.status.view(self.console), refresh=True)
                 await self._pause()
 
     async def _print(self) -> None:
@@ -164,3 +179,9 @@ class _Session:
             await asyncio.wait_for(self.ending.wait(), LIVE_PERIOD)
         except TimeoutError:
             return
+
+
+def _where(port: Port) -> str:
+    """A port as the rig file names it, and what the system made of that where it is something else."""
+    spec = str(port.spec)
+    return spec if spec.endswith(port.address) else f"{spec} ({port.address})"

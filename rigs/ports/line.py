@@ -194,6 +194,8 @@ class Line:
         """The far end is there."""
         self.stack.opened()
         self._driver.settle(self._entry)
+        if self.stack.drop:
+            self.transport.hang_up()
 
     def timeout(self, now: int) -> None:
         """A time-out of the stack has come; what it sends goes through ``transmit``."""

@@ -23,7 +23,7 @@ from pathlib import Path
 from rigs.driver import Driver
 from rigs.ports.line import Line
 from rigs.ports.port import Attachment, Port
-from rigs.ports.spec import PortError, PortSpec, describe_os_error
+from rigs.ports.spec import PortError, PortSpec, describe_os_error, plain_path
 
 _TERMINALS = Path("/dev/pts")
 _CHUNK = 4096
@@ -83,8 +83,8 @@ class PtyPort(Port):
 
     @property
     def address(self) -> str:
-        """The path a client opens; a relative one begins with a dot, so that no client takes it for a name."""
-        return str(self.path) if self.path.is_absolute() else f"./{self.path}"
+        """The path a client opens."""
+        return plain_path(self.path)
 
     def _claimed(self, port: str) -> socket.socket:
         try:

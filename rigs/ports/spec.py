@@ -20,6 +20,7 @@ import re
 import socket
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 
 
 class PortError(Exception):
@@ -71,6 +72,11 @@ class PortSpec:
     def wrapped(self) -> bool:
         """Whether the port carries wrapper PDUs rather than the octets of a line."""
         return self.kind in (PortKind.TCP, PortKind.UDP)
+
+
+def plain_path(path: Path) -> str:
+    """A path for clients to open; a relative one begins with a dot, so that none of them takes it for a name."""
+    return str(path) if path.is_absolute() else f"./{path}"
 
 
 _NETWORK = re.compile(r"(?:(?P<host>\[[0-9A-Fa-f:.]+\]|[^:\s\[\]]+):)?(?P<port>[0-9]{1,5})")

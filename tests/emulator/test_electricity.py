@@ -392,6 +392,97 @@ def test_firmware_activation_can_be_scheduled(esme: Esme, clock: Clock, hand: An
     assert hand(meter).get(1, "1-0:0.2.0") == b"03.00.00"
 
 
+def test_a_firmware_is_activated_by_its_script(esme: Esme, clock: Clock, hand: Any) -> None:
+    meter = esme()
+    keeper = hand(meter, "firmware")
+    settings = meter.firmware.image
+    assert settings is not None
+    transfer(keeper, meter, build_image(settings, "04.00.00", b""))
+    with pytest.raises(AccessRefused):  # not verified yet
+        keeper.act(9, "0-0:10.0.107", 1, "u16", 1)
+    busy(keeper, 3)
+    clock.advance_to(clock.now + settings.verification_time)
+    with pytest.raises(AccessRefused) as refused:  # begun, which is what the script hears
+        keeper.act(9, "0-0:10.0.107", 1, "u16", 1)
+    assert refused.value.result is DataAccessResult.TEMPORARY_FAILURE
+    assert keeper.get(18, IMAGE, 6) == ImageStatus.ACTIVATION_INITIATED
+    clock.advance_to(clock.now + settings.activation_time)
+    clock.advance_to(meter.ready_at)
+    assert keeper.get(18, IMAGE, 6) == ImageStatus.ACTIVATION_SUCCESSFUL
+    assert hand(meter).get(1, "1-0:0.2.0") == b"04.00.00"
+
+
+@pytest.mark.parametrize("port", ["local-tcp", "optical"])
+def test_activation_ends_associations_and_the_new_firmware_opens_them_again(
+    home: Callable[..., Premises], clock: Clock, port: str
+) -> None:
+    meter = home().electricity
+    assert meter is not None and meter.firmware.image is not None
+    settings = meter.firmware.image
+    talker = Talker(meter.stacks[port](), settings_of(meter, "firmware"), sap=80).open()
+    image = build_image(settings, "05.00.00", b"content")
+    transfer(Hand(meter, "firmware"), meter, image)
+    with pytest.raises(Refused):
+        talker.action(18, IMAGE, 3, axdr.i8(0))
+    clock.advance_to(clock.now + settings.verification_time)
+    with pytest.raises(Refused):
+        talker.action(18, IMAGE, 4, axdr.i8(0))
+    clock.advance_to(clock.now + settings.activation_time)
+    assert list(talker.stack.associations) == []
+    clock.advance_to(meter.ready_at)
+    again = Talker(talker.stack, settings_of(meter, "firmware"), sap=80).open()
+    assert again.value(1, "1-0:0.2.0") == b"05.00.00"
+    assert again.value(18, IMAGE, 6) == ImageStatus.ACTIVATION_SUCCESSFUL
+
+
+def test_a_transfer_goes_on_after_the_client_and_the_power_have_gone(esme: Esme, clock: Clock, hand: Any) -> None:
+    meter = esme()
+    settings = meter.firmware.image
+    assert settings is not None
+    size, image = settings.block_size, build_image(settings, "06.00.00", bytes(1000))
+    keeper = hand(meter, "firmware")
+    keeper.act(18, IMAGE, 1, "st{oct,u32}", [b"new", len(image)])
+    blocks = [image[begin : begin + size] for begin in range(0, len(image), size)]
+    for number in (0, 1, 3):
+        keeper.act(18, IMAGE, 2, "st{u32,oct}", [number, blocks[number]])
+    meter.power_off()
+    clock.advance_to(clock.now + HOUR)
+    meter.power_on()
+    keeper = hand(meter, "firmware")
+    assert keeper.get(18, IMAGE, 3) == "1101" + "0" * (len(blocks) - 4)
+    while (number := keeper.get(18, IMAGE, 4)) < len(blocks):
+        keeper.act(18, IMAGE, 2, "st{u32,oct}", [number, blocks[number]])
+    busy(keeper, 3)
+    clock.advance_to(meter.ready_at + settings.verification_time)
+    keeper.act(18, IMAGE, 3)
+    assert [row[1] for row in hand(meter).rows("0-0:99.98.3")] == [70, 71]
+
+
+@pytest.mark.parametrize("wrong", ["header", "version", "digest"])
+def test_an_image_for_another_meter_is_refused_and_logged(esme: Esme, clock: Clock, hand: Any, wrong: str) -> None:
+    meter = esme()
+    settings = meter.firmware.image
+    assert settings is not None
+    image = build_image(
+        replace(settings, header=b"OTHER:") if wrong == "header" else settings,
+        "bad\x07" if wrong == "version" else "07.00.00",
+        b"content",
+    )
+    if wrong == "digest":
+        image = image[:-1] + bytes((image[-1] ^ 1,))
+    keeper = hand(meter, "firmware")
+    transfer(keeper, meter, image)
+    busy(keeper, 3)
+    clock.advance_to(clock.now + settings.verification_time)
+    assert busy(keeper, 3) is DataAccessResult.OTHER_REASON
+    assert [row[1] for row in hand(meter).rows("0-0:99.98.3")] == [70, 72]
+    assert hand(meter).get(1, "0-0:97.97.0") == 1 << 16
+    transfer(keeper, meter, build_image(settings, "07.00.00", b"content"))
+    busy(keeper, 3)
+    clock.advance_to(clock.now + settings.verification_time)
+    assert hand(meter).get(1, "0-0:97.97.0") == 0
+
+
 def test_logs_keep_their_newest_entries(esme: Esme, clock: Clock, hand: Any) -> None:
     meter = esme()
     for _ in range(120):

@@ -105,6 +105,13 @@ def test_envelopes(meters: Any, ask: Any, protection: str, dedicated: bool) -> N
     assert message == b"note".hex()
 
 
+def test_general_ciphering_with_its_header_authenticated(meters: Any, ask: Any) -> None:
+    """As the Green Book has it. The peer's own way, the content alone, is that of the tests above."""
+    meter = meters()
+    spec = {**meter.client("ciphered_gmac"), **place(meter), "protection": "general-ciphering"}
+    assert ask({**spec, "general_aad": "with-header"}, ["get", *NAME]) == [meter.identity]
+
+
 @pytest.mark.parametrize("association", ["lls", "ciphered_gmac"])
 @pytest.mark.parametrize("max_pdu", [128, 300])
 def test_blocks_of_every_service(meters: Any, ask: Any, max_pdu: int, association: str) -> None:

@@ -334,7 +334,7 @@ def test_a_terminal_gets_a_live_table(tmp_path: Path) -> None:
     seen = b""
     end = time.monotonic() + 20
     try:
-        while b"Last said" not in seen:
+        while b"Frames in/out" not in seen:
             assert time.monotonic() < end, seen
             seen += os.read(master, 65536)
         process.send_signal(signal.SIGINT)

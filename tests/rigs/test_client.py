@@ -47,9 +47,17 @@ PATIENCE = 0.3
         ("udp:127.0.0.1:4059", PortKind.UDP, False),
         ("tcp+hdlc:[::1]:4061", PortKind.TCP_HDLC, False),
         ("pty:./home-hub", PortKind.PTY, False),
-        ("./home-hub", PortKind.SERIAL, False),
+        ("./home-hub", PortKind.PTY, False),
+        ("~/rig/home-hub", PortKind.PTY, False),
         ("/dev/ttyUSB0", PortKind.SERIAL, False),
-        ("optical:./home-electricity", PortKind.SERIAL, True),
+        ("optical:./home-electricity", PortKind.PTY, True),
+        ("optical:home-electricity", PortKind.PTY, True),
+        ("optical:rig/home:1", PortKind.PTY, True),
+        ("optical:/tmp/home-electricity", PortKind.PTY, True),
+        ("optical:/dev/ttyUSB0", PortKind.SERIAL, True),
+        ("optical:pty:home-electricity", PortKind.PTY, True),
+        ("optical:serial:/dev/ttyUSB0", PortKind.SERIAL, True),
+        ("optical:tcp+hdlc:meter.example:4061", PortKind.TCP_HDLC, True),
         ("optical:serial:usb:A50285BI", PortKind.SERIAL, True),
         ("optical:rfc2217:4062", PortKind.RFC2217, True),
     ],
@@ -60,7 +68,9 @@ def test_ports(text: str, kind: PortKind, optical: bool) -> None:
     assert parse_client_port(str(port)) == port
 
 
-@pytest.mark.parametrize("text", ["", "tcp:", "tcp:0", "optical:tcp:4059", "optical:", "dev/ttyUSB0", "tcp:a:b:c"])
+@pytest.mark.parametrize(
+    "text", ["", "tcp:", "tcp:0", "optical:tcp:4059", "optical:", "optical:htp:4059", "dev/ttyUSB0", "tcp:a:b:c"]
+)
 def test_wrong_ports(text: str) -> None:
     with pytest.raises(PortError) as error:
         parse_client_port(text)

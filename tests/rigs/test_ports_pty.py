@@ -154,6 +154,35 @@ def test_an_answer_at_a_new_rate_waits_for_the_client_to_follow(bench: Any, tmp_
     assert "garbled out" not in rig.line.statistics()
 
 
+@pytest.mark.parametrize("follows", [True, False])
+def test_octets_written_before_the_client_changed_its_rate_are_heard(bench: Any, tmp_path: Path, follows: bool) -> None:
+    rig = bench("pty:./meter")
+    stack = rig.stack
+
+    def receive(data: bytes, now: int) -> bytes:
+        stack.heard += data
+        if follows and b"!" in data:
+            stack.set_baud(300)
+        return b""
+
+    with serial.Serial(str(tmp_path / "meter"), 9600, timeout=2) as client:
+        client.write(b"x")
+        assert client.read(1) == b"X"
+        stack.receive = receive
+
+        def at_once() -> None:  # on the loop, so that all of it is there when the rig looks
+            client.write(b"end!")
+            client.baudrate = 300
+            client.write(b"anew")
+
+        rig.call(at_once)
+        until(lambda: len(stack.heard) >= 9, "octets")
+        assert bytes(stack.heard) == b"xend!anew"
+        if not follows:
+            client.write(b"lost")
+            until(lambda: rig.line.statistics().get("garbled in") == 4, "garbage")
+
+
 def test_an_odd_rate_is_seen(bench: Any, tmp_path: Path) -> None:
     rig = bench("pty:./meter", prepare=lambda stack: stack.set_baud(12345))
     with serial.Serial(str(tmp_path / "meter"), 12345, timeout=2) as client:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import select
 import socket
 from collections.abc import Iterator
@@ -48,9 +49,9 @@ def echoing(tmp_path: Path, echo_stack: type[Any]) -> Iterator[RunningRig]:
         yield rig
 
 
-def drawn(rig: Any, room: int) -> str:
-    console = Console(width=160, record=True, file=io.StringIO())
-    console.print(rig.runner.call(lambda: rig.status.table(room)))
+def drawn(rig: Any, width: int = 80, height: int = 24) -> str:
+    console = Console(width=width, height=height, record=True, file=io.StringIO())
+    console.print(rig.runner.call(lambda: rig.status.view(console)))
     return console.export_text()
 
 
@@ -71,18 +72,26 @@ def test_the_table_shows_what_went_by_and_why_nothing_came(echoing: Any, tmp_pat
     assert row.octets_in == 5
     assert row.refused["garbled in"] == 5
     assert "38400 Bd" in row.said
-    text = drawn(echoing, 10)
-    assert "2026-01-01 00:00:00 UTC, stands still" in text
-    assert "garbled in 5" in text
-    assert "road-2/hub/wan-tcp" in text
+    for width in (80, 120):
+        text = drawn(echoing, width)
+        assert "2026-01-01 00:00:00 UTC, stands still" in text
+        assert re.search(r"road-1/hub/wan: \d octets .* 38400 Bd.* \[garbled in 5", text.replace("\n", " "))
+        for name in rows:
+            assert f"\u2502 {name} " in text
+        assert max(map(len, text.splitlines())) <= width
+        assert len(text.splitlines()) <= 24
 
 
 def test_a_table_with_little_room_shows_where_something_happened_last(echoing: Any, tmp_path: Path) -> None:
-    drawn(echoing, 2)
-    os.close(talk(tmp_path / "hub2", b"hello"))
-    text = drawn(echoing, 2)
-    assert "road-2/hub/wan " in text
-    assert "and 4 more ports" in text
+    drawn(echoing, height=6)
+    for name in ("hub1", "hub2"):
+        os.close(talk(tmp_path / name, b"hello"))
+    text = drawn(echoing, height=6)
+    assert "\u2502 road-2/hub/wan " in text
+    assert "and 3 more ports" in text
+    # One sentence is all there is room for: the last.
+    assert "road-2/hub/wan: 5 octets heard as" in text
+    assert "road-1/hub/wan: 5 octets heard as" not in text
 
 
 def test_counts_outlive_connections(echoing: Any) -> None:

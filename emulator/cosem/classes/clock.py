@@ -86,7 +86,7 @@ def _set_dst_enabled(view: View, clock: DeviceClock, enabled: bool) -> None:
 
 def _to_nearest(view: View, step: int) -> None:
     utc = view.device.utc
-    view.device.set_clock((utc + step // 2) // step * step, "clock_adjusted")
+    view.device.set_clock((utc + step // 2) // step * step)
 
 
 def _to_quarter(view: View, _clock: DeviceClock, _value: Any) -> None:
@@ -146,7 +146,7 @@ def _to_preset(binding: Binding) -> Invoker:
 def _shift(view: View, _clock: DeviceClock, seconds: int) -> None:
     if abs(seconds) > MAX_SHIFT:
         raise ValueError(f"shift_time of {seconds} s: {-MAX_SHIFT} to {MAX_SHIFT}")
-    view.device.set_clock(view.device.utc + seconds * SECOND, "clock_adjusted")
+    view.device.set_clock(view.device.utc + seconds * SECOND)
 
 
 CLASSES = (

@@ -197,8 +197,8 @@ CLASSES = (
             Attribute(2, "TCP-UDP_port", "u16", default=4059),
             Attribute(3, "IP_reference", "oct6", default=bytes(6)),
             Attribute(4, "MSS", "u16", default=576),
-            Attribute(5, "nb_of_sim_conn", "u8", default=1),
-            Attribute(6, "inactivity_time_out", "u16", default=120),
+            Attribute(5, "nb_of_sim_conn", "u8", default=64),
+            Attribute(6, "inactivity_time_out", "u16", default=0),
         ),
     ),
 )

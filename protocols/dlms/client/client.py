@@ -275,7 +275,7 @@ class Client:
     def _answered(self, apdu: bytes, opening: Exchange[Negotiated]) -> None:
         """AARE: what the server says to our AARQ."""
         answer = Aare.decode(apdu)
-        if answer.title is not None:
+        if answer.title:  # some meters send an empty one where none is needed
             self._channel.learn(answer.title)
         information = answer.user_information
         if answer.result != AssociationResult.ACCEPTED:

@@ -39,8 +39,9 @@ def opened(spec: dict) -> DlmsClient:
             client_system_title=bytes.fromhex(spec.get("title", "5059440000000001")),
             suite=spec.get("suite", 0),
             invocation_counter=spec.get("invocation_counter", 0) + 1,
-            general_aad="with-header",  # as the Green Book has it, not as the peer does by default
             master_key=bytes.fromhex(spec["master"]) if "master" in spec else None,
+            # Its default leaves the header of general-ciphering out of what is authenticated.
+            **({"general_aad": spec["general_aad"]} if "general_aad" in spec else {}),
         )
     options: dict = {
         "client_sap": spec.get("client", 16),

@@ -82,7 +82,7 @@ class Memory:
         try:
             parts = axdr.decode_all(selection[1:]).value
             first, last = (int(part.value) for part in parts[:2])
-        except (DecodeError, TypeError, ValueError):
+        except (DecodeError, AttributeError, TypeError, ValueError):
             raise AccessRefused(DataAccessResult.TYPE_UNMATCHED) from None
         return _rows(first, min(last, ROWS))
 

@@ -148,6 +148,24 @@ def test_open_3_ecdsa(peer: MakePeer, suite: int, curve: ec.EllipticCurve) -> No
     assert client.ciphered(GET) == GOT
 
 
+def test_aare_is_longer_than_an_apdu_may_be(peer: MakePeer) -> None:
+    """It is whole all the same, with general block transfer negotiated too."""
+    client = peer(HLS)
+    assert len(client.open(ciphered=True, max_pdu=64).encode()) > 64
+
+
+def test_open_3_pass_4_longer_than_what_we_like_to_send(peer: MakePeer) -> None:
+    """It cannot be cut, so it goes as it is to a client that takes it, and not to one that does not."""
+    client = peer(18, contexts=(1, 3), mechanism=Mechanism.HLS_SHA256, policy=3, max_send_pdu=64)
+    plain = 0x60FEDF & ~int(C.GENERAL_BLOCK_TRANSFER)
+    assert len(client.open(ciphered=True, conformance=plain).encode()) > 64
+    assert client.ciphered(GET) == GOT
+    aare = Aare.decode(client.send(client.aarq(ciphered=True, max_pdu=64, conformance=plain)))
+    client.server_challenge = aare.authentication
+    pass_3 = client.security.protect(client.pass_3(), Envelope.GENERAL_GLO, 0x30)
+    assert client.send(pass_3) == bytes.fromhex("d80103")
+
+
 @pytest.mark.parametrize("mechanism", [m for m in Mechanism if Mechanism.HLS <= m <= Mechanism.HLS_SHA256])
 @pytest.mark.parametrize("what", ["wrong answer", "no octet-string", "another service", "replayed"])
 def test_open_3_wrong(peer: MakePeer, device: MemoryDevice, mechanism: Mechanism, what: str) -> None:

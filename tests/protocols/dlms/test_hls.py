@@ -22,9 +22,9 @@ SIGNING = {suite: (ec.derive_private_key(11, curve), ec.derive_private_key(12, c
 )}  # fmt: skip
 
 
-def context(title: bytes, peer: bytes, sent: int = 0) -> SecurityContext:
+def context(title: bytes, peer: bytes, sent: int = 0, suite: int = 0) -> SecurityContext:
     keys = Keys(bytes(range(16)), bytes(range(0xD0, 0xE0)))
-    return SecurityContext(suite=0, system_title=title, peer_title=peer, keys=keys, counters=Counters(sent))
+    return SecurityContext(suite=suite, system_title=title, peer_title=peer, keys=keys, counters=Counters(sent))
 
 
 def test_gmac_vectors() -> None:
@@ -36,6 +36,31 @@ def test_gmac_vectors() -> None:
     pass_4 = hls.respond(Mechanism.HLS_GMAC, secret=b"", received=C_TO_S, sent=S_TO_C, context=server)
     assert pass_4 == bytes.fromhex("1001234567FE1466AFB3DBCD4F9389E2B7")
     assert hls.verify(Mechanism.HLS_GMAC, pass_4, secret=b"", received=S_TO_C, sent=C_TO_S, context=client)
+
+
+def test_gmac_that_says_suite_0_in_suite_1() -> None:
+    """Suite 1 has keys like suite 0, so the vectors are those of a client that writes 0; our answer says 0 as well."""
+    server = context(SERVER, CLIENT, 0x01234566, suite=1)
+    pass_3 = bytes.fromhex("10000000011A52FE7DD3E72748973C1E28")
+    assert hls.verify(Mechanism.HLS_GMAC, pass_3, secret=b"", received=C_TO_S, sent=S_TO_C, context=server)
+    pass_4 = hls.respond(Mechanism.HLS_GMAC, secret=b"", received=C_TO_S, sent=S_TO_C, context=server)
+    assert pass_4 == bytes.fromhex("1001234567FE1466AFB3DBCD4F9389E2B7")
+
+
+@pytest.mark.parametrize("suite", [1, 2])
+def test_gmac_says_its_suite(suite: int) -> None:
+    client, server = context(CLIENT, SERVER, suite=suite), context(SERVER, CLIENT, suite=suite)
+    pass_3 = hls.respond(Mechanism.HLS_GMAC, secret=b"", received=S_TO_C, sent=C_TO_S, context=client)
+    assert pass_3[0] == 0x10 | suite
+    # Neither another suite nor other bits in the control are taken, and the tag is over the control that was sent.
+    for control in {0x10, 0x11, 0x12, 0x13, 0x30 | suite} - {pass_3[0]}:
+        spoiled = bytes((control,)) + pass_3[1:]
+        assert not hls.verify(Mechanism.HLS_GMAC, spoiled, secret=b"", received=C_TO_S, sent=S_TO_C, context=server)
+    other = client.authentication_tag(2, S_TO_C, CLIENT, 3 - suite)
+    assert not hls.verify(Mechanism.HLS_GMAC, other, secret=b"", received=C_TO_S, sent=S_TO_C, context=server)
+    assert hls.verify(Mechanism.HLS_GMAC, pass_3, secret=b"", received=C_TO_S, sent=S_TO_C, context=server)
+    pass_4 = hls.respond(Mechanism.HLS_GMAC, secret=b"", received=C_TO_S, sent=S_TO_C, context=server)
+    assert pass_4[0] == 0x10 | suite
 
 
 @pytest.mark.parametrize(

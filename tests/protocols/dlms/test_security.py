@@ -158,6 +158,50 @@ def test_wrapped_key_of_general_ciphering() -> None:
         side(PEER, TITLE, kek=bytes(16)).unprotect(sender.protect(GET, Envelope.GENERAL_CIPHERING, 0x30, header))
 
 
+def general(content: str, title: bytes = TITLE, recipient: bytes = b"") -> bytes:
+    """A general-ciphering APDU around ciphered content, with no parts but the titles and no key-info."""
+    octets = bytes.fromhex(content)
+    titles = b"".join(bytes((len(part),)) + part for part in (title, recipient))
+    return b"\xdd\x00" + titles + b"\x00\x00\x00" + bytes((len(octets),)) + octets
+
+
+@pytest.mark.parametrize("protection", [0x10, 0x30])
+@pytest.mark.parametrize("recipient", [b"", PEER])
+def test_general_ciphering_with_the_content_alone_authenticated(protection: int, recipient: bytes) -> None:
+    """Some clients leave the header out of the tag: their ciphered content is that of the glo- vector."""
+    content = {
+        0x10: "1001234567C0010000080000010000FF020006725D910F9221D263877516",
+        0x30: "3001234567411312FF935A47566827C467BC7D825C3BE4A77C3FCC056B6B",
+    }[protection]
+    receiver = side(PEER, TITLE, sent=6)
+    opened = receiver.unprotect(general(content, recipient=recipient))
+    assert opened[:4] == (GET, Envelope.GENERAL_CIPHERING, protection, COUNTER)
+    assert not receiver.header_authenticated
+    # The answer has the same form, ..
+    answer = b"\xc4\x01\xc1\x00\x11\x07"
+    sealed = receiver.protect(answer, Envelope.GENERAL_CIPHERING, protection, opened.header)
+    alike = side(PEER, TITLE, sent=6).protect(answer, Envelope.GLO, protection)
+    assert sealed == general(alike[2:].hex(), PEER, TITLE)
+    # .. until a request comes in the other one again.
+    sender = side(sent=COUNTER)
+    assert receiver.unprotect(sender.protect(GET, Envelope.GENERAL_CIPHERING, protection)).plain == GET
+    assert receiver.header_authenticated
+    assert sender.unprotect(receiver.protect(answer, Envelope.GENERAL_CIPHERING, protection)).plain == answer
+    assert sender.header_authenticated
+
+
+def test_a_header_that_is_authenticated_cannot_be_changed() -> None:
+    apdu = side().protect(GET, Envelope.GENERAL_CIPHERING, 0x30)
+    assert apdu.count(PEER) == 1
+    for spoiled in (apdu.replace(b"\x08" + PEER, b"\x00"), apdu.replace(b"\x00\x08" + TITLE, b"\x01\x07\x08" + TITLE)):
+        assert spoiled != apdu
+        receiver = side(PEER, TITLE)
+        with pytest.raises(SecurityError) as caught:
+            receiver.unprotect(spoiled)
+        assert caught.value.fault is SecurityFault.DECIPHERING
+        assert (receiver.header_authenticated, receiver.counters.received) == (True, 0)
+
+
 def test_broadcast_key() -> None:
     broadcast = bytes(range(0x40, 0x50))
     sender, receiver = side(), side(PEER, TITLE, broadcast=broadcast)
