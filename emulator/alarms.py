@@ -18,7 +18,7 @@ from protocols.dlms.objects import AccessRefused
 if TYPE_CHECKING:
     from emulator.device import Device
 
-FILTER = obis.parse("0-0:97.98.10")
+FILTER = b"\x00\x01" + obis.parse("0-0:97.98.10") + b"\x02"
 """The alarm filter: an alarm whose bit is not in it is not heard of."""
 ALARM_PUSH = obis.parse("0-0:25.9.0")
 """The push setup (class 40) that tells of alarms."""

@@ -16,6 +16,7 @@ from emulator import alarms
 from emulator.buffers import Buffer
 from emulator.cosem.view import InternalView
 from emulator.device_clock import DeviceClock
+from emulator.events import EventName
 from emulator.firmware import FirmwareProfile, Trigger
 from emulator.image_transfer import ImageTransfer
 from emulator.security import KeyRing, SecurityState
@@ -42,15 +43,21 @@ STATUS_POWER_DOWN = 0x80
 """Bits of the profile status column (AMR profile status of the companion specifications)."""
 
 
-SHIFT_LIMIT = obis.parse("1-0:0.9.11")
+SHIFT_LIMIT = b"\x00\x01" + obis.parse("1-0:0.9.11") + b"\x02"
 """The clock shift limit, s: a correction within it is an adjustment and leaves no mark on the profile."""
 
 
 class Cover(Enum):
-    """What of a device can be opened; the value is how its events begin."""
+    """What of a device can be opened."""
 
-    METER = "cover"
-    TERMINAL = "terminal_cover"
+    METER = "meter cover"
+    TERMINAL = "terminal cover"
+
+
+_COVER_EVENTS: dict[Cover, tuple[EventName, EventName]] = {
+    Cover.METER: ("cover_opened", "cover_closed"),
+    Cover.TERMINAL: ("terminal_cover_opened", "terminal_cover_closed"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +241,7 @@ class Device:
             found = self._buffers[name] = Buffer(self, self.firmware.buffers[name])
         return found
 
-    def record(self, event: str) -> None:
+    def record(self, event: EventName) -> None:
         """Log an event, by the emulator's name of it, in every log whose profile has a code for it.
 
         Bits of the error and alarm registers that go with it are set and cleared.
@@ -249,9 +256,8 @@ class Device:
         for observer in self.observers:
             observer(event)
 
-    def setting(self, logical_name: bytes, default: int) -> int:
-        """A number that clients may set in an object of class 1; ``default`` where the profile has no such object."""
-        descriptor = b"\x00\x01" + logical_name + b"\x02"
+    def setting(self, descriptor: bytes, default: int) -> int:
+        """A number that clients may set, by attribute descriptor; ``default`` where the profile has no such object."""
         if self.firmware.model.find(descriptor) is None:
             return default
         value = axdr.decode_all(self.internal.read(descriptor)).value
@@ -263,13 +269,13 @@ class Device:
         """Open a cover: an event, once. The device notices without mains too."""
         if cover not in self.open_covers:
             self.open_covers |= {cover}
-            self.record(f"{cover.value}_opened")
+            self.record(_COVER_EVENTS[cover][0])
 
     def close_cover(self, cover: Cover = Cover.METER) -> None:
         """Close a cover that is open."""
         if cover in self.open_covers:
             self.open_covers -= {cover}
-            self.record(f"{cover.value}_closed")
+            self.record(_COVER_EVENTS[cover][1])
 
     # --- security and chance
 

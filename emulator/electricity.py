@@ -31,7 +31,8 @@ from protocols.dlms.types import parse_type
 
 MANAGEMENT = 1
 """Server SAP of the meter's one logical device on its own ports."""
-_UNDER_VOLTAGE, _OVER_VOLTAGE = obis.parse("1-0:32.31.0"), obis.parse("1-0:32.35.0")
+_UNDER_VOLTAGE = b"\x00\x01" + obis.parse("1-0:32.31.0") + b"\x02"
+_OVER_VOLTAGE = b"\x00\x01" + obis.parse("1-0:32.35.0") + b"\x02"
 _MOST = 0xFFFF_FFFF
 _DEFAULT_UNDER, _DEFAULT_OVER = 2000, 2640
 _GRID_SLOTS = 4999

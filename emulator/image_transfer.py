@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Callable
 from enum import IntEnum
 
+from emulator.events import EventName
 from emulator.firmware import ImageSettings
 from protocols.dlms.enums import DataAccessResult
 from protocols.dlms.objects import AccessRefused
@@ -62,7 +63,7 @@ class ImageTransfer:
         settings: ImageSettings,
         started: Callable[[int, Callable[[], None]], None],
         activated: Callable[[str], None],
-        report: Callable[[str], None],
+        report: Callable[[EventName], None],
     ) -> None:
         self.settings = settings
         self._started = started

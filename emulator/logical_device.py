@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from emulator.cosem.model import AssociationSpec, ObjectModel
 from emulator.cosem.view import View
 from emulator.device import Device
+from emulator.events import EventName
 from emulator.security import KeyRing, SecurityState
 from protocols.dlms.association import Association
 from protocols.dlms.enums import ContextName, Mechanism
@@ -26,7 +27,7 @@ ViewMaker = Callable[[Device, ObjectModel, int, Association | None], View]
 """Makes the objects of a device as association number ``int`` sees them."""
 
 _SCALAR_OCTETS = 32
-_REFUSALS = {
+_REFUSALS: dict[str, EventName] = {
     "authentication": "authentication_failed",
     "deciphering": "deciphering_failed",
     "counter": "replayed",

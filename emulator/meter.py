@@ -22,6 +22,7 @@ from emulator.device import (
     Device,
     Identity,
 )
+from emulator.events import EventName
 from emulator.firmware import FirmwareProfile
 from emulator.load import UNIT, Load
 from emulator.metering import IMPORT, Intervals, Metering
@@ -48,7 +49,7 @@ Found = TypeVar("Found")
 
 MAX_SEGMENTS = 32
 MAX_RATES = 48
-_SUPPLY_EVENTS = {
+_SUPPLY_EVENTS: dict[ControlState, EventName] = {
     ControlState.DISCONNECTED: "supply_disabled",
     ControlState.CONNECTED: "supply_enabled",
     ControlState.READY_FOR_RECONNECTION: "supply_armed",

@@ -38,8 +38,8 @@ BROADCAST = frozenset((0x7F, 0x3FFF))
 MILLISECOND = 1_000_000
 _LENGTHS = tuple(octets.to_bytes(2, "big") for octets in range(256))
 _HDLC_SETUP = b"\x00\x17" + obis.parse("0-0:22.0.0.255")
-_TCP_CLASS = 41
-_CONNECTIONS, _INACTIVITY = 5, 6  # attributes of the TCP-UDP setup
+_TCP_SETUP = b"\x00\x29" + obis.parse("0-0:25.0.0.255")
+_CONNECTIONS, _INACTIVITY = _TCP_SETUP + b"\x05", _TCP_SETUP + b"\x06"
 RECEIVED, SENT, DISCARDED = "frames received", "frames sent", "frames discarded"
 """Counters that both link layers have."""
 
@@ -194,8 +194,8 @@ class Stack:
 class WrapperStack(Stack):
     """APDUs in the TCP-UDP wrapper. A TCP connection whose header is wrong is dropped, a datagram is discarded.
 
-    Where the device has a TCP-UDP setup (class 41), connections beyond its nb_of_sim_conn are dropped when they open,
-    and one on which nothing has come for its inactivity_time_out (0: for ever) is dropped too.
+    Where the device has a TCP-UDP setup (class 41, 0-0:25.0.0), connections beyond its nb_of_sim_conn are dropped when
+    they open, and one on which nothing has come for its inactivity_time_out (0: for ever) is dropped too.
     """
 
     __slots__ = ("_heard", "_idle", "_reader", "_routes", "_whole")
@@ -214,8 +214,8 @@ class WrapperStack(Stack):
         super().opened()
         if self.transport is not Transport.TCP:
             return
-        self._heard, self._idle = 0, _tcp_setting(self.device, _INACTIVITY) * SECOND
-        most = _tcp_setting(self.device, _CONNECTIONS)
+        self._heard, self._idle = 0, self.device.setting(_INACTIVITY, 0) * SECOND
+        most = self.device.setting(_CONNECTIONS, 0)
         if most and sum(stack.transport is Transport.TCP for stack in self.lines) > most:
             self.drop = True
             self._note("connections refused", f"{most} connections are open already: one more was refused")
@@ -432,15 +432,6 @@ def _reached(speaker: Device, handle: Handler) -> Handler:
         return handle(apdu) if speaker.ready else ()
 
     return relayed
-
-
-def _tcp_setting(device: Device, index: int) -> int:
-    """A number of the device's TCP-UDP setup object, 0 where it has none."""
-    items = device.firmware.model.by_class.get(_TCP_CLASS, ())
-    if not items:
-        return 0
-    value = axdr.decode_all(device.internal.read(_TCP_CLASS.to_bytes(2, "big") + items[0].logical_name + bytes((index,))))
-    return value.value if isinstance(value.value, int) else 0
 
 
 def _nowhere(data: bytes) -> None:

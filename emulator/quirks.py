@@ -12,7 +12,9 @@ from protocols.dlms.enums import ApduTag, ServiceError, StateError
 Handler = Callable[[bytes], Sequence[bytes]]
 """Answers to one APDU."""
 
-_BAD_COUNTER = bytes((ApduTag.EXCEPTION_RESPONSE, StateError.SERVICE_NOT_ALLOWED, ServiceError.INVOCATION_COUNTER_ERROR))
+_BAD_COUNTER = bytes(
+    (ApduTag.EXCEPTION_RESPONSE, StateError.SERVICE_NOT_ALLOWED, ServiceError.INVOCATION_COUNTER_ERROR)
+)
 _AARE = bytes((ApduTag.AARE,))
 _OPENING = frozenset((ApduTag.AARQ, ApduTag.RLRQ))
 

@@ -70,20 +70,20 @@ def _day_of(date: bytes, side: int) -> int:
 @lru_cache(maxsize=1024)
 def single_action(script: bytes, times: bytes, after: int) -> Due | None:
     """When a single action schedule with these attributes is next due after a local second; None for never."""
-    dates = _plain(_times, times)
+    dates = decoded(_times, times)
     if not dates:
         return None
     found = [at for time, date in dates if (at := datetime.next_match(date, time, after)) is not None]
     if not found:
         return None
-    table, selector = _plain(_script, script)
+    table, selector = decoded(_script, script)
     return Due(min(found), table, selector)
 
 
 @lru_cache(maxsize=256)
 def parse_entries(encoded: bytes) -> tuple[Entry, ...]:
     """Entries of a schedule from attribute 2 of class 10; ValueError for another shape."""
-    return tuple(Entry(*fields) for fields in _plain(_entries, encoded))
+    return tuple(Entry(*fields) for fields in decoded(_entries, encoded))
 
 
 def next_entry(entries: tuple[Entry, ...], special: SpecialDays, after: int) -> Due | None:
@@ -135,10 +135,3 @@ def next_due(view: InternalView, special: SpecialDays, after: int) -> Due | None
         prefix = SINGLE_ACTION_CLASS.to_bytes(2, "big") + item.logical_name
         found.append(single_action(view.read(prefix + b"\x02"), view.read(prefix + b"\x04"), after))
     return min((due for due in found if due is not None), default=None)
-
-
-def _plain(data_type: DataType, encoded: bytes) -> Any:
-    data = axdr.decode_all(encoded)
-    if not data_type.check(data):
-        raise ValueError(f"not of type {data_type.text}")
-    return data_type.decode(data)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 from functools import lru_cache
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from emulator.cosem.view import InternalView
 from protocols.dlms import axdr
@@ -61,12 +61,12 @@ def _action(item: Data) -> Action:
     return Action(ServiceId(_integer(service.value)), descriptor, axdr.encode(parameter))
 
 
-def _octets(value: Any) -> bytes:
+def _octets(value: object) -> bytes:
     assert isinstance(value, bytes)
     return value
 
 
-def _integer(value: Any) -> int:
+def _integer(value: object) -> int:
     assert isinstance(value, int)
     return value
 

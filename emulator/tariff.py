@@ -59,10 +59,10 @@ class Plan:
     def __init__(self, settings: PlanSettings, tariff_registers: Mapping[bytes, int]) -> None:
         """``tariff_registers`` maps logical names to indices. ValueError for settings of another shape."""
         self.masks = _mask_registers(settings, tariff_registers)
-        self._seasons = [(start, week) for _, start, week in _plain(_seasons, settings.seasons)]
-        self._weeks: dict[bytes, list[int]] = {name: days for name, *days in _plain(_weeks, settings.weeks)}
+        self._seasons = [(start, week) for _, start, week in decoded(_seasons, settings.seasons)]
+        self._weeks: dict[bytes, list[int]] = {name: days for name, *days in decoded(_weeks, settings.weeks)}
         self._specials: list[tuple[bytes, int]] = [
-            (date, day_id) for _, date, day_id in _plain(_special_days, settings.special_days)
+            (date, day_id) for _, date, day_id in decoded(_special_days, settings.special_days)
         ]
         self._profiles = {
             day_id: tuple(
@@ -72,7 +72,7 @@ class Plan:
                     if (switching := _switching(settings, time, table, selector)) is not None
                 )
             )
-            for day_id, actions in _plain(_days, settings.days)
+            for day_id, actions in decoded(_days, settings.days)
         }
         self._by_day: dict[int, tuple[Switching, ...]] = {}
 
@@ -148,7 +148,7 @@ class PlanSettings(NamedTuple):
 
 def script_tables(days: bytes) -> list[bytes]:
     """Logical names of the script tables that encoded day profiles name; ValueError for another shape."""
-    return sorted({table for _, actions in _plain(_days, days) for _, table, _ in actions})
+    return sorted({table for _, actions in decoded(_days, days) for _, table, _ in actions})
 
 
 def _switching(settings: PlanSettings, time: bytes, table: bytes, selector: int) -> Switching | None:
@@ -178,10 +178,10 @@ def _selected_mask(activation: bytes, actions: tuple[Action, ...]) -> bytes | No
 def _mask_registers(settings: PlanSettings, tariff_registers: Mapping[bytes, int]) -> dict[bytes, tuple[int, ...]]:
     """Tariff register indices by mask; entries that name no tariff register of the meter count nothing."""
     assigned: list[int | None] = [
-        tariff_registers.get(logical_name) for _, logical_name in _plain(_assignment, settings.assignment)
+        tariff_registers.get(logical_name) for _, logical_name in decoded(_assignment, settings.assignment)
     ]
     masks: dict[bytes, tuple[int, ...]] = {}
-    for name, indices in _plain(_masks, settings.masks):
+    for name, indices in decoded(_masks, settings.masks):
         registers: set[int] = set()
         for index in cast(list[int], indices):
             register = assigned[index] if index < len(assigned) else None
@@ -189,16 +189,6 @@ def _mask_registers(settings: PlanSettings, tariff_registers: Mapping[bytes, int
                 registers.add(register)
         masks[name] = tuple(sorted(registers))
     return masks
-
-
-def _plain(data_type: Any, encoded: bytes) -> list[Any]:
-    try:
-        data = axdr.decode_all(encoded)
-    except DecodeError as error:
-        raise ValueError(str(error)) from None
-    if not data_type.check(data):
-        raise ValueError(f"not of type {data_type.text}")
-    return data_type.decode(data)
 
 
 def script_descriptor(table: bytes) -> bytes:

@@ -2,8 +2,8 @@
 
 A profile is named by its file's stem; ``load("electricity-base")`` finds it beside this module, ``load("./my.toml")``
 anywhere. What a file ``extends`` (one name or several, later over earlier) is laid under it table by table, so a make
-states only what it does differently; an object, association, log, error or alarm given as ``{ remove = true }`` is taken away. Files
-whose names begin with an underscore hold what profiles share and are none themselves.
+states only what it does differently; an object, association, log, error or alarm given as ``{ remove = true }`` is
+taken away. Files whose names begin with an underscore hold what profiles share and are none themselves.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from emulator.cosem.classes import CLASSES
 from emulator.cosem.compiler import compile_model
 from emulator.cosem.model import AssociationSpec, DeviceKind, Grant, ObjectSpec
 from emulator.electricity import ELECTRICITY
+from emulator.events import EVENTS
 from emulator.firmware import (
     BufferSpec,
     ClockSettings,
@@ -301,17 +302,27 @@ def _compile(name: str, profile: Profile) -> FirmwareProfile:
 
 def _reactions(profile: Profile) -> dict[str, Reaction]:
     """What each event that a profile knows brings about."""
-    flags = (*profile.error.values(), *profile.alarm.values())
-    events = {event for codes in profile.log.values() for event in codes}
-    events |= {*profile.error, *profile.alarm} | {event for flag in flags for event in flag.until}
-    return {
+    for log, codes in profile.log.items():
+        _check_events(f"log.{log}", codes)
+    for where, flags in (("error", profile.error), ("alarm", profile.alarm)):
+        _check_events(where, flags)
+        for event, flag in flags.items():
+            _check_events(f"{where}.{event}.until", flag.until)
+    found = {
         event: Reaction(
             tuple((log, codes[event]) for log, codes in profile.log.items() if event in codes),
             *_masks(event, profile.error),
             *_masks(event, profile.alarm),
         )
-        for event in events
+        for event in EVENTS
     }
+    return {event: reaction for event, reaction in found.items() if reaction != Reaction()}
+
+
+def _check_events(where: str, events: Iterable[str]) -> None:
+    for event in events:
+        if event not in EVENTS:
+            raise ValueError(f"{where}: no event {event!r}; known: {', '.join(EVENTS)}")
 
 
 def _masks(event: str, flags: Mapping[str, Flag]) -> tuple[int, int]:

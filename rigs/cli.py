@@ -248,7 +248,7 @@ def profiles_list() -> None:
 @profiles_app.command("show")
 def profiles_show(
     name: Annotated[str, typer.Argument(help="A profile's name, or a .toml file")],
-    origin: Annotated[bool, typer.Option("--provenance", help="Say after each value where it is from")] = False,
+    origin: Annotated[bool, typer.Option("--provenance/--no-provenance", help="Say where each value is from")] = True,
 ) -> None:
     """Show a profile with everything it extends laid under it."""
     from rigs.commands.profiles import show_profile

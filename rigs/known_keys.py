@@ -27,7 +27,7 @@ class _Dedicated(NamedTuple):
     """The dedicated key of an association of a device."""
 
     device: Device
-    index: int
+    association: int
     key: bytes
 
 

@@ -1,4 +1,4 @@
-"""From plain values to encoded Data, one function a type, picked once when an object is compiled."""
+"""From plain values to encoded Data and back; encoders are one function a type, picked once when an object is compiled."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from protocols.dlms import axdr
-from protocols.dlms.types import parse_type
+from protocols.dlms.types import DataType, parse_type
+from protocols.errors import DecodeError
 
 Encoder = Callable[[Any], bytes]
 
@@ -14,6 +15,17 @@ Encoder = Callable[[Any], bytes]
 def encoder(type_text: str) -> Encoder:
     """The quickest encoder of a type in the notation of :mod:`protocols.dlms.types`."""
     return _SCALARS.get(type_text) or parse_type(type_text).encode
+
+
+def decoded(data_type: DataType, encoded: bytes) -> Any:
+    """The plain value of encoded Data of that type; ValueError for another shape."""
+    try:
+        data = axdr.decode_all(encoded)
+    except DecodeError as error:
+        raise ValueError(str(error)) from None
+    if not data_type.check(data):
+        raise ValueError(f"not of type {data_type.text}")
+    return data_type.decode(data)
 
 
 def _integer(tag: int, octets: int, signed: bool = False) -> Encoder:

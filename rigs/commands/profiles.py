@@ -13,12 +13,10 @@ from rigs.commands.output import console
 
 def list_profiles() -> None:
     """Print every profile that comes with the package, with who made what it stands for."""
-    table = Table("Profile", "Kind", "Make", "Model", "Firmware", "Objects", "Associations")
+    table = Table("Profile", "Kind", "Make and model", "Firmware")
     for name in loader.names():
-        profile = loader.load(name)
-        associations = ", ".join(f"{spec.name} {spec.client}" for spec in profile.model.associations)
-        objects = str(len(profile.model.objects))
-        table.add_row(name, profile.kind, profile.make, profile.model_name, profile.version, objects, associations)
+        identity = loader.read(name).identity
+        table.add_row(name, identity.kind, f"{identity.make} {identity.model}", identity.version)
     console().print(table)
 
 

@@ -136,7 +136,7 @@ class _Session:
             if name.startswith(f"{first}/"):
                 for command in commands(port):
                     self._say(f"  {command}")
-        self._say(f"  {self._keys_command()}    (secrets and keys of every association, commands that use them)")
+        self._say(f"  {self._keys_command()}  # secrets and keys, and commands that use them")
         self._say(f"{len(self.rig.ports)} ports open. {self.status.headline()}. Ctrl-C stops.")
 
     def _keys_command(self) -> str:

@@ -159,11 +159,15 @@ class Line:
 
     def _choose(self) -> Callable[[bytes], None]:
         options = self._options
-        plain = not (options.pacing or options.turnaround or options.echo or self.stack.character != "8N1")
-        sees_rate = self.transport.rate() != 0 or self.transport.framing() != ""
-        if plain and self._tap is None and not self._owns_uart and not (options.baud and sees_rate):
-            return self._direct()
-        return self._echoed if options.pacing or options.echo else self._deliver
+        if options.pacing or options.echo:
+            return self._echoed
+        if not options.turnaround and self._tap is None and not self._owns_uart:
+            rate, framing = self.transport.rate(), self.transport.framing()
+            if options.baud and rate and not framing:
+                return self._at_one_rate()
+            if not (options.baud and (rate or framing)) and self.stack.character == "8N1":
+                return self._direct()
+        return self._deliver
 
     @property
     def listening(self) -> str:
@@ -233,6 +237,31 @@ class Line:
             settle(entry)
             if stack.drop:
                 self.transport.hang_up()
+
+        return arrived
+
+    def _at_one_rate(self) -> Callable[[bytes], None]:
+        """For a far end whose rate is seen: the usual case, where it is right and the device hears 8N1, in one call."""
+        stack, driver, entry, transport = self.stack, self._driver, self._entry, self.transport
+        settle, rate, write = driver.settle, transport.rate, transport.write
+
+        def arrived(data: bytes) -> None:
+            baud = rate()
+            if baud not in stack.bauds or "8N1" not in stack.characters:
+                self._deliver(data)
+                return
+            self._rate_seen = baud
+            self.octets_in += len(data)
+            answer = stack.receive(data, driver.now())
+            if answer:
+                if stack.send_baud == baud and stack.send_character == "8N1" and not self._out:
+                    self.octets_out += len(answer)
+                    write(answer)
+                else:
+                    self._send(answer, stack.send_baud, stack.send_character, True)
+            settle(entry)
+            if stack.drop:
+                transport.hang_up()
 
         return arrived
 

@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from emulator.firmware import BAUD_RATES
 from emulator.lines import Lines
 from emulator.optical import OpticalStack
 from emulator.ports import Stack, Transport, WrapperStack
 from emulator.premises import Premises
 from emulator.time import HOUR, SECOND, Clock
+from firmware_profiles.loader import load, names
 from protocols import obis, wrapper
 from protocols.dlms import axdr
 from protocols.dlms.client import AssociationRejected, Refused
@@ -31,6 +33,9 @@ GET_NAME = bytes.fromhex("C001C1000100002A0000FF0200")
 def wan(premises: Premises, port: str) -> Stack:
     assert premises.hub is not None
     return premises.hub.stacks[port]()
+
+
+TCP = "0-0:25.0.0"
 
 
 def optical(premises: Premises) -> OpticalStack:
@@ -125,6 +130,49 @@ def test_messages_before_a_wrong_header_are_answered(home: Home) -> None:
     answer = stack.receive(message(PUBLIC_AARQ) + bytes(8), START)
     assert answer[8:9] == b"\x61"
     assert stack.drop
+
+
+def test_a_connection_too_many_is_dropped(home: Home) -> None:
+    premises = home(hub=DeviceSpec(profile="hub-lima"))
+    assert premises.hub is not None
+    stacks = [wan(premises, "wan-tcp") for _ in range(5)]
+    for stack in stacks:
+        stack.closed()
+    for stack in stacks:
+        stack.opened()
+    assert [stack.drop for stack in stacks] == [False] * 4 + [True]
+    stacks[4].closed()
+    stacks[0].closed()
+    stacks[4].opened()
+    assert not stacks[4].drop
+    assert Talker(stacks[1], settings_of(premises.hub, "management"), sap=64).open().value(41, TCP, 5) == 4
+
+
+def test_a_silent_connection_is_dropped_after_the_time_in_the_set_up(home: Home, clock: Clock) -> None:
+    premises = home(hub=DeviceSpec(profile="hub-lima"))
+    assert premises.hub is not None
+    stack = wan(premises, "wan-tcp")
+    stack.opened()
+    assert stack.next_timeout() is None
+    manager = Talker(stack, settings_of(premises.hub, "management"), sap=64).open()
+    assert stack.next_timeout() == START + 300 * SECOND
+    clock.advance_to(START + 200 * SECOND)
+    manager.set(41, TCP, 6, axdr.u16(60))
+    stack.timeout(clock.now + 299 * SECOND)
+    assert not stack.drop  # what is set holds for connections to come
+    stack.timeout(clock.now + 300 * SECOND)
+    assert stack.drop
+    stack.closed()
+    stack.opened()
+    Talker(stack, settings_of(premises.hub, "public")).open()
+    assert stack.next_timeout() == clock.now + 60 * SECOND
+
+
+def test_a_connection_of_the_base_may_be_silent(home: Home) -> None:
+    stack = wan(home(), "wan-tcp")
+    stack.opened()
+    stack.receive(message(PUBLIC_AARQ), START)
+    assert stack.next_timeout() is None
 
 
 def test_two_clients_at_once_do_not_disturb_each_other(home: Home) -> None:
@@ -240,6 +288,35 @@ def test_a_silent_client_loses_link_and_association(home: Home, clock: Clock) ->
     assert list(talker.stack.associations) == []
     assert premises.hub is not None
     assert premises.hub.event_codes["communication"] == 91
+
+
+@pytest.mark.parametrize("profile", [name for name in names() if not name.startswith("gas")])
+def test_the_set_up_objects_say_what_the_port_does(home: Home, profile: str) -> None:
+    """Classes 19 and 23 against the link that a client gets and the identification that it hears."""
+    firmware = load(profile)
+    premises = home(**{firmware.kind: DeviceSpec(profile=profile)})
+    device = premises.hub if firmware.kind == "hub" else premises.electricity
+    assert device is not None
+    stack = device.stacks["wan" if firmware.kind == "hub" else "optical"]()
+    hello = stack.receive(SIGN_ON, START) if isinstance(stack, OpticalStack) else b""
+    stack.forget()
+    most = Parameters(2030, 2030, 7, 7)
+    talker = Talker(stack, settings_of(device, "management"), sap=64, proposal=most).open()
+    assert talker.station is not None
+    link = talker.station.parameters
+    speed, transmit, receive, longest_sent, longest_taken, _, silence, address = (
+        talker.value(23, "0-0:22.0.0", index) for index in range(2, 10)
+    )
+    assert (link.window_receive, link.window_transmit) == (transmit, receive)
+    assert (link.max_info_receive, link.max_info_transmit) == (longest_sent, longest_taken)
+    assert isinstance(speed, int) and isinstance(silence, int)
+    settings = firmware.local or firmware.wan
+    assert settings is not None and settings.physical_address == address
+    assert stack.baud == BAUD_RATES[speed]
+    assert stack.next_timeout() == START + silence * SECOND
+    if hello:
+        assert hello[4:5] == str(talker.value(19, "0-0:20.0.0", 4)).encode()
+        assert hello[3:4].islower() == (talker.value(19, "0-0:20.0.0", 5) == 0)
 
 
 def test_limits_set_in_the_hdlc_setup_hold_from_the_next_start(home: Home, clock: Clock) -> None:

@@ -15,7 +15,7 @@ from emulator.time import DAY, HOUR, Clock
 from firmware_profiles.loader import load
 from protocols.dlms.client import AssociationRejected
 
-from .conftest import START, DeviceSpec, Load, Spec, Talker, settings_of
+from .conftest import SEED, START, DeviceSpec, Load, Spec, Talker, settings_of
 
 Home = Callable[..., Premises]
 EVERYTHING = [f"home-{number}" for number in range(50)]
@@ -85,6 +85,39 @@ def test_a_device_less_does_not_change_the_others(home: Home) -> None:
     part.electricity.settle()
     assert whole.electricity.metering.totals(START) == part.electricity.metering.totals(START)
     assert [device.firmware.kind for device in part.devices()] == ["electricity"]
+
+
+def story(seed: int = SEED, **absent: None) -> dict[str, list[bytes]]:
+    """Every attribute of every device, encoded, after two days in which something happened."""
+    clock = Clock(START)
+    premises = build_premises("home", Spec(**absent), clock, seed, load, history_days=40)
+    for hour in range(0, 48, 7):
+        clock.advance_to(START + hour * HOUR)
+        for device in premises.devices():
+            device.open_cover() if hour % 2 else device.close_cover()
+            if hour == 21:
+                device.power_off()
+            if hour == 28:
+                device.power_on()
+    clock.advance_to(START + 2 * DAY)
+    found: dict[str, list[bytes]] = {}
+    for device in premises.devices():
+        device.settle()
+        objects = device.firmware.model.objects.values()
+        found[device.firmware.kind] = [
+            attribute.read(device.internal) for item in objects for attribute in item.attributes.values()
+        ]
+    return found
+
+
+def test_the_same_seed_gives_the_same_octets_and_another_device_changes_none() -> None:
+    whole = story()
+    assert whole == story()
+    alone = story(hub=None, gas=None)
+    assert alone == {"electricity": whole["electricity"]}
+    assert story(electricity=None)["gas"] == whole["gas"]
+    other = story(8)
+    assert all(other[kind] != whole[kind] for kind in whole)
 
 
 def test_what_is_given_is_taken(home: Home) -> None:

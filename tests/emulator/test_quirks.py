@@ -44,7 +44,7 @@ def test_a_service_before_an_association(home: Home, profile: str, answer: bytes
     assert asked(stack, GET_NAME) == answer
 
 
-@pytest.mark.parametrize(("profile", "title"), [("electricity-base", None), ("electricity-lima-2", b"")])
+@pytest.mark.parametrize(("profile", "title"), [("electricity-lima-2", None), ("electricity-lima-1", b"")])
 def test_the_title_in_a_plain_aare(home: Home, profile: str, title: bytes | None) -> None:
     stack = stack_of(home, profile)
     assert Aare.decode(asked(stack, PUBLIC_AARQ)).title == title

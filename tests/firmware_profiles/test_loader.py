@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from emulator.cosem.model import AttributeMode
+from emulator.firmware import FirmwareProfile, HdlcSettings
 from firmware_profiles import loader
 from firmware_profiles.loader import ProfileError
 from protocols import obis
@@ -74,6 +77,71 @@ def test_makes_differ_in_more_than_identity() -> None:
     assert lima2.supply and as300p.supply
     assert lima2.supply.control_mode != as300p.supply.control_mode
     assert lima2.buffers["load"].period != as300p.buffers["load"].period
+
+
+ASPECTS: dict[str, Callable[[FirmwareProfile], object]] = {
+    "object list": lambda profile: frozenset(profile.model.objects),
+    "rights": lambda profile: tuple(
+        (spec.name, tuple(sorted(key for key in profile.model.readers(index))))
+        for index, spec in enumerate(profile.model.associations)
+    ),
+    "security": lambda profile: tuple(
+        (spec.mechanism, spec.contexts, spec.policy, spec.conformance) for spec in profile.model.associations
+    ),
+    "largest APDUs": lambda profile: tuple(
+        (spec.max_receive_pdu, spec.max_send_pdu) for spec in profile.model.associations
+    ),
+    "HDLC limits": lambda profile: (profile.local or hdlc_of(profile)).limits,
+    "timings": lambda profile: (
+        (profile.local or hdlc_of(profile)).turnaround,
+        profile.boot_time,
+        profile.image and (profile.image.verification_time, profile.image.activation_time),
+        profile.clock.reserve,
+    ),
+    "image rules": lambda profile: profile.image and replace(profile.image, verification_time=0, activation_time=0),
+    "sign-on": lambda profile: profile.optical,
+}
+
+
+def hdlc_of(profile: FirmwareProfile) -> HdlcSettings:
+    assert profile.wan is not None
+    return profile.wan
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "alike"),
+    [
+        ("electricity-base", "electricity-as300p", {"security", "largest APDUs", "HDLC limits", "quirks"}),
+        ("electricity-base", "electricity-lima-1", set()),
+        ("electricity-base", "electricity-lima-2", {"quirks"}),
+        ("electricity-as300p", "electricity-lima-1", set()),
+        ("electricity-as300p", "electricity-lima-2", {"quirks"}),
+        ("electricity-lima-1", "electricity-lima-2", {"sign-on"}),
+        ("hub-base", "hub-lima", {"sign-on"}),
+    ],
+)
+def test_makes_differ_in_everything_but(one: str, other: str, alike: set[str]) -> None:
+    first, second = loader.load(one), loader.load(other)
+    aspects = {**ASPECTS, "quirks": lambda profile: profile.quirks}
+    assert {name for name, aspect in aspects.items() if aspect(first) == aspect(second)} == alike
+
+
+REQUIRED = [(number, 0) for number in (1, 3, 4, 5, 6, 8, 9, 10, 11, 17, 18, 20, 21, 22, 41, 70, 71)]
+REQUIRED += [(7, 1), (15, 0), (15, 1), (15, 2), (19, 1), (23, 1), (40, 0), (64, 0), (64, 1)]
+
+
+def test_every_interface_class_is_served_somewhere() -> None:
+    served = {
+        (item.class_id, item.version) for name in loader.names() for item in loader.load(name).model.objects.values()
+    }
+    assert served >= set(REQUIRED)
+
+
+@pytest.mark.parametrize("name", [name for name in loader.names() if not name.startswith("hub")])
+def test_the_import_profile_holds_thirteen_months(name: str) -> None:
+    """Thirteen months from a first of February of a leap year, or over one, have 397 days."""
+    spec = loader.load(name).buffers["load"]
+    assert spec.capacity * spec.period >= 397 * 86400
 
 
 def test_an_hourly_profile_and_what_it_captures_agree() -> None:
@@ -199,6 +267,15 @@ def test_an_unknown_profile_is_named_with_those_there_are() -> None:
             "association.public.mechanism: 'magic': must be 'none', ",
         ),
         (BASE + "[log.nothing]\npower_up = 1\n", "log.nothing: "),
+        (
+            BASE + "[log.standard]\npower_gone = 1\n",
+            "log.standard: no event 'power_gone'; known: ",
+        ),
+        (BASE + "[alarm]\npower_gone = { bit = 1 }\n", "alarm: no event 'power_gone'; known: "),
+        (BASE + '[error]\npower_up = { bit = 1, until = ["x"] }\n', "error.power_up.until: no event 'x'; known: "),
+        (BASE + "[error]\npower_up = { bit = 32 }\n", "error.power_up.bit: 32: must be less than or equal to 31"),
+        (BASE + "[quirks]\nsings = true\n", "quirks.sings: unknown key; allowed are closes_on_bad_counter, "),
+        (BASE + '[object."1-0:99.1.0"]\nsort_method = 3\n', "object.1-0:99.1.0.sort_method: 3: must be 1 or 2"),
         (BASE + '[optical]\nbaud_code = "9"\n', "optical: baud code '9': mode C has 0, 1, 2, 3, 4, 5, 6"),
         (BASE + '[optical]\nmode = "A"\nbaud_code = "X"\n', "optical: mode E needs the sign-on of mode C"),
         (BASE + '[clock]\ndst_begin = "FF"\n', "clock.dst_begin: 'FF': 12 octets in hexadecimal"),

@@ -184,7 +184,7 @@ def test_security_suites(
     keys = ClientSecurity(
         b"Gurux123", Keys(key, key[::-1]), suite=suite, signing=ours, peer_verifying=theirs.public_key()
     )
-    settings = ClientSettings(mechanism, b"12345678", keys, challenge_octets=32, recover_counter=True)
+    settings = ClientSettings(mechanism, b"12345678", keys, recover_counter=True)
     run(port, ClientOptions(client=int(mechanism), settings=settings), read_all)
 
 

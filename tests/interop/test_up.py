@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -70,3 +72,49 @@ def test_a_peer_reads_what_smets1_up_offers(peers: Any, up: tuple[Path, int, sub
     assert not (folder / "hub").exists()
     lines = peers.tshark("-r", str(folder / "rig.pcapng"), "-T", "fields", "-e", "_ws.col.info")
     assert len([line for line in lines if line.startswith("Get-Response-Normal")]) == len(places)
+
+
+def pydlms_commands(folder: Path) -> list[list[str]]:
+    """Those that ``smets1 keys`` prints for the rig in ``folder``, as a shell takes them apart."""
+    done = subprocess.run(
+        [sys.executable, "-m", "rigs", "keys", "rig.toml", "--json"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    associations = [found for device in json.loads(done.stdout) for found in device["associations"]]
+    commands = [shlex.split(command) for found in associations for command in found["commands"]]
+    return [command for command in commands if command[0] == "pydlms"]
+
+
+def test_a_peer_opens_every_association_as_smets1_keys_says(
+    peers: Any, up: tuple[Path, int, subprocess.Popen[str]]
+) -> None:
+    folder, _, _ = up
+    commands = pydlms_commands(folder)
+    assert len(commands) == 15
+    names = set[str]()
+    for command in commands:
+        done = peers.run(peers.program("pydlms", "bin", "pydlms"), *command[1:])
+        assert done.returncode == 0, (command, done.stderr)
+        names.add(done.stdout.strip())
+    assert len(names) == 3  # logical device names of the hub and the meters
+
+
+def test_a_peer_opens_associations_of_every_mechanism(peers: Any, meters: Any, tmp_path: Path) -> None:
+    address = meters().port("local-tcp")
+    (tmp_path / "rig.toml").write_text(
+        "[[premises]]\n[premises.electricity]\nprofile = 'electricity-bench'\n"
+        f"[premises.electricity.ports]\nlocal-tcp = 'tcp:{address}'\n[premises.hub]\n"
+    )
+    commands = [command for command in pydlms_commands(tmp_path) if command[2] == f"tcp://{address}"]
+    mechanisms = {command[command.index("--auth") + 1] for command in commands if "--auth" in command}
+    assert mechanisms == {"lls", "hls", "md5", "sha1", "gmac", "sha256"}
+    names = set[str]()
+    for command in commands:
+        done = peers.run(peers.program("pydlms", "bin", "pydlms"), *command[1:])
+        assert done.returncode == 0, (command, done.stderr)
+        names.add(done.stdout.strip())
+    assert len(names) == 1

@@ -288,8 +288,13 @@ def test_profiles(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatc
     assert code == 0
     for name in ("electricity-base", "gas-base", "hub-base"):
         assert name in listed
-    code, shown = in_process(capsys, monkeypatch, "profiles", "show", "electricity-base", "--provenance")
+    assert "…" not in listed
+    assert max(map(len, listed.splitlines())) <= 80
+    code, shown = in_process(capsys, monkeypatch, "profiles", "show", "electricity-base")
     assert 'identity.kind = "electricity"  # assumed' in shown
+    assert 'optical.mode = "C"  # standard' in shown
+    code, shown = in_process(capsys, monkeypatch, "profiles", "show", "electricity-base", "--no-provenance")
+    assert 'identity.kind = "electricity"\n' in shown
     assert in_process(capsys, monkeypatch, "profiles", "check", "hub-base") == (0, "hub-base: good\n")
     for command in ("check", "show"):
         code, said = in_process(capsys, monkeypatch, "profiles", command, "nobody-1")

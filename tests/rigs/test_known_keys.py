@@ -69,7 +69,7 @@ def test_dedicated_keys_are_learned_and_not_shown(tmp_path: Path, envelope: Enve
         with meter.client("management", **settings) as one, meter.client("extended", **settings) as other:
             for client in (one, other, one):
                 client.get(1, "0-0:96.1.0")
-    form = "DED_GET_REQUEST" if envelope is Envelope.GLO else "GENERAL_DED_CIPHERING"
+    form = "ded-get-request" if envelope is Envelope.GLO else "general-ded-ciphering"
     assert len([line for line in said if form in line and "GET Data 0-0:96.1.0.255 value" in line]) == 3, said
     written = (tmp_path / "c.pcapng").read_bytes()
     assert written.count(b"\x00\x01\x00\x00\x60\x01\x00\xff\x02\x00") == 3  # the requests in clear

@@ -90,8 +90,8 @@ def test_a_table_with_little_room_shows_where_something_happened_last(echoing: A
     assert "\u2502 road-2/hub/wan " in text
     assert "and 3 more ports" in text
     # One sentence is all there is room for: the last.
-    assert "road-2/hub/wan: 5 octets heard as" in text
-    assert "road-1/hub/wan: 5 octets heard as" not in text
+    assert re.search(r"road-2/hub/wan: \d octets ", text)
+    assert "road-1/hub/wan: " not in text
 
 
 def test_counts_outlive_connections(echoing: Any) -> None:

@@ -261,7 +261,7 @@ class Client:
         if settings.mechanism is Mechanism.LLS:
             value = settings.secret
         elif settings.mechanism is not Mechanism.NONE:
-            value = self._challenge = self._random(settings.challenge_octets)
+            value = self._challenge = self._random(settings.challenge_size)
         aarq = Aarq(
             settings.context,
             self._channel.initiate(),

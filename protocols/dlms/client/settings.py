@@ -30,6 +30,7 @@ PROPOSED = (
 _TITLED = (Mechanism.HLS_GMAC, Mechanism.HLS_SHA256, Mechanism.HLS_ECDSA)
 _DEDICATED = {Envelope.GLO: Envelope.DED, Envelope.GENERAL_GLO: Envelope.GENERAL_DED}
 _CHALLENGE_OCTETS = range(8, 65)
+_ECDSA_CHALLENGE = 32
 
 
 def client_counters(sent: int = 0, received: int = -1) -> Counters:
@@ -86,7 +87,8 @@ class ClientSecurity:
 class ClientSettings:
     """What a client proposes. The defaults are those of a public client without authentication.
 
-    ``secret`` is the LLS password or the HLS secret; ``challenge_octets`` 8..64. ``conformance`` has 24 bits.
+    ``secret`` is the LLS password or the HLS secret; ``challenge_octets`` 8..64, with ECDSA at least 32 are sent.
+    ``conformance`` has 24 bits.
     ``max_receive_pdu`` is the longest APDU taken, 0 (no limit) or up to 65,535 octets; ``longest_value`` bounds what
     blocks may add up to. ``block_window`` from 1 to 63 proposes general block transfer with that window, 0 does not.
     With ``recover_counter`` an association that is refused for its invocation counter is asked for once more with the
@@ -113,6 +115,12 @@ class ClientSettings:
             raise LocalProtocolError(f"longest APDU {self.max_receive_pdu}", None, "0 to 65535")
         if self.mechanism in (Mechanism.HLS_GMAC, Mechanism.HLS_ECDSA, Mechanism.HLS_SHA256) and self.security is None:
             raise LocalProtocolError(f"{self.mechanism.name} needs a system title and keys")
+
+    @property
+    def challenge_size(self) -> int:
+        """Octets of the challenge sent."""
+        least = _ECDSA_CHALLENGE if self.mechanism == Mechanism.HLS_ECDSA else 0
+        return max(self.challenge_octets, least)
 
     @property
     def proposed(self) -> int:
