@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from emulator.cosem.encoding import decoded
 from emulator.cosem.view import InternalView
-from protocols.dlms import axdr, datetime
-from protocols.dlms.types import DataType, parse_type
+from protocols.dlms import datetime
+from protocols.dlms.types import parse_type
 
 SINGLE_ACTION_CLASS, SCHEDULE_CLASS = 22, 10
 EXECUTION_TIMES = "arr st{oct4,oct5}"

@@ -9,8 +9,9 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
+from emulator.cosem.encoding import decoded
 from emulator.cosem.model import ObjectModel
 from emulator.cosem.view import InternalView
 from emulator.scripts import SCRIPT_TABLE_CLASS, Action, ServiceId, parse_scripts

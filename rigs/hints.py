@@ -10,7 +10,7 @@ from protocols import obis
 from protocols.dlms.enums import Mechanism
 from rigs.associations import AssociationKeys
 from rigs.ports.port import Port
-from rigs.ports.spec import PortKind, PortSpec, plain_path
+from rigs.ports.spec import PortKind, PortSpec, network_address, plain_path
 
 PUBLIC = 16
 """Client SAP of the public client."""
@@ -81,8 +81,7 @@ def planned_place(name: str, spec: PortSpec, server: int = MANAGEMENT) -> Place:
         case PortKind.SERIAL:
             address = DEVICE
         case _:
-            host = f"[{spec.host}]" if ":" in spec.host else spec.host
-            address = f"{host}:{spec.port or PORT}"
+            address = network_address(spec.host, spec.port or PORT)
     return Place(spec.kind, address, name == "optical", server)
 
 

@@ -28,7 +28,7 @@ class Row(NamedTuple):
     """One port now.
 
     ``client`` names the client SAPs that are associated and the logical devices they talk to; ``refused`` counts what
-    was discarded or refused, by what it was.
+    was discarded or refused, by what it was; ``said`` holds the last two sentences about why.
     """
 
     name: str
@@ -47,14 +47,15 @@ class Status:
 
     def __init__(self, rig: Rig) -> None:
         self.rig = rig
-        self._said: dict[str, str] = {}  # by port, the one that spoke last at the end
+        self._said: dict[str, tuple[str, ...]] = {}  # by port, the one that spoke last at the end
         self._activity: dict[str, int] = {}
         self._latest: list[str] = []
 
     def explained(self, name: str, text: str) -> None:
         """A port has discarded or refused something, and why."""
-        self._said.pop(name, None)
-        self._said[name] = text
+        # Two sentences: what a wrong rate makes of a frame is soon followed by what HDLC makes of that.
+        before = [sentence for sentence in self._said.pop(name, ()) if sentence != text]
+        self._said[name] = (*before[-1:], text)
 
     def rows(self) -> list[Row]:
         """Every port, in the order of the rig file."""
@@ -101,7 +102,7 @@ class Status:
             if name not in rows:
                 continue
             counted = counts(rows[name].refused)
-            note = f"{name}: {self._said[name]}{f' [{counted}]' if counted else ''}"
+            note = f"{name}: {'; '.join(self._said[name])}{f' [{counted}]' if counted else ''}"
             lines = len(Text(note).wrap(screen, screen.width))
             room -= lines
             if room < 0 and notes:
@@ -135,7 +136,7 @@ class Status:
             counted["frames received"],
             counted["frames sent"],
             refused,
-            self._said.get(name, ""),
+            "; ".join(self._said.get(name, ())),
         )
 
     def _note_activity(self, rows: Iterable[Row]) -> None:

@@ -1,4 +1,4 @@
-"""From plain values to encoded Data and back; encoders are one function a type, picked once when an object is compiled."""
+"""From plain values to encoded Data, one function a type, picked once when an object is compiled; and back."""
 
 from __future__ import annotations
 

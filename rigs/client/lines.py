@@ -14,7 +14,7 @@ import serial
 from serial import rfc2217
 
 from rigs.ports.serial_adaptor import find_adaptor
-from rigs.ports.spec import PortError, PortKind, PortSpec, describe_os_error
+from rigs.ports.spec import PortError, PortKind, PortSpec, describe_os_error, network_address
 from rigs.ports.uart import character, character_time
 
 _CHUNK = 65_536
@@ -215,10 +215,9 @@ class Rfc2217Line(Line):
         threading.Thread(target=self._listen, args=(self._uart, self._loop), daemon=True).start()
 
     def _opened(self) -> rfc2217.Serial:
-        host = f"[{self.spec.host}]" if ":" in self.spec.host else self.spec.host
         wanted = character(self.character)
         return rfc2217.Serial(
-            f"rfc2217://{host}:{self.spec.port}",
+            f"rfc2217://{network_address(self.spec.host, self.spec.port)}",
             baudrate=self.baud,
             bytesize=wanted.data_bits,
             parity=wanted.parity,

@@ -65,13 +65,17 @@ class PortSpec:
             case PortKind.SERIAL:
                 return f"serial:usb:{self.usb}" if self.usb else f"serial:{self.path}"
             case _:
-                host = f"[{self.host}]" if ":" in self.host else self.host
-                return f"{self.kind.value}:{host}:{self.port}"
+                return f"{self.kind.value}:{network_address(self.host, self.port)}"
 
     @property
     def wrapped(self) -> bool:
         """Whether the port carries wrapper PDUs rather than the octets of a line."""
         return self.kind in (PortKind.TCP, PortKind.UDP)
+
+
+def network_address(host: str, port: int | str) -> str:
+    """``host:port``, an IPv6 address in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def plain_path(path: Path) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from rigs.driver import Driver
 from rigs.ports.line import Line
 from rigs.ports.port import Attachment, Port
-from rigs.ports.spec import PortError, PortKind, PortSpec, describe_os_error
+from rigs.ports.spec import PortError, PortKind, PortSpec, describe_os_error, network_address
 
 CONNECTIONS = 64  # served at once by one port
 PEERS = 64  # UDP peers remembered by one port; the one silent for longest is forgotten
@@ -95,8 +95,7 @@ class TcpPort(Port):
 
     @property
     def address(self) -> str:
-        host = f"[{self.spec.host}]" if ":" in self.spec.host else self.spec.host
-        return f"{host}:{self._number}"
+        return network_address(self.spec.host, self._number)
 
     async def open(self) -> None:
         try:
@@ -174,8 +173,7 @@ class UdpPort(Port, asyncio.DatagramProtocol):
 
     @property
     def address(self) -> str:
-        host = f"[{self.spec.host}]" if ":" in self.spec.host else self.spec.host
-        return f"{host}:{self._number}"
+        return network_address(self.spec.host, self._number)
 
     async def open(self) -> None:
         try:

@@ -58,7 +58,7 @@ def test_attributes(meter: ElectricityMeter, hand: Any) -> None:
     reader = hand(meter)
     assert [row[1] for row in reader.rows(LOAD)] == [500] * 96
     assert reader.get(7, LOAD, 3) == [CLOCK, IMPORT, [1, obis.parse("0-0:96.10.1"), 2, 0]]
-    assert [reader.get(7, LOAD, index) for index in (4, 5, 6, 7, 8)] == [1800, 1, CLOCK, 96, 18_980]
+    assert [reader.get(7, LOAD, index) for index in (4, 5, 6, 7, 8)] == [1800, 1, CLOCK, 96, 19_056]
     assert [reader.get(7, name, 4) for name in ("0-0:98.2.0", "0-0:98.1.0", "0-0:99.98.0")] == [86_400, 0, 0]
 
 

@@ -153,24 +153,24 @@ def settled(meter: ElectricityMeter) -> ElectricityMeter:
 
 def test_thirteen_months_of_history(esme: Callable[..., ElectricityMeter]) -> None:
     load = household_electricity(7, "esme")
-    meter = esme(load, days=396)
+    meter = esme(load, days=400)
     meter.settle()
-    drawn = load.imported(START) - load.imported(START - 396 * DAY)
+    drawn = load.imported(START) - load.imported(START - 400 * DAY)
     assert meter.metering.imported(meter.time) == drawn
     rows = plain(axdr.decode_all(meter.buffer("load").encoded()))
-    assert len(rows) == 18_980
-    first = START - 18_979 * PERIOD
+    assert len(rows) == 19_056
+    first = START - 19_055 * PERIOD
     assert (
         sum(row[1] for row in rows)
-        == meter.metering.total(0, START) - (load.imported(first - PERIOD) - load.imported(START - 396 * DAY)) // UNIT
+        == meter.metering.total(0, START) - (load.imported(first - PERIOD) - load.imported(START - 400 * DAY)) // UNIT
     )
     assert rows[0][0] == meter.device_clock.pack(first)
     assert rows[-1][0] == meter.device_clock.pack(START)
     daily = plain(axdr.decode_all(meter.buffer("daily").encoded()))
-    assert len(daily) == 396
+    assert len(daily) == 400
     assert [row[1] for row in daily] == sorted(row[1] for row in daily)
     assert 0 <= daily[-1][1] - (daily[-1][3] + daily[-1][4]) <= 1
-    assert meter.metering.billing_count == 13
+    assert meter.metering.billing_count == 14
 
 
 def test_flags_of_the_interval_that_was_disturbed(esme: Callable[..., ElectricityMeter], clock: Clock) -> None:

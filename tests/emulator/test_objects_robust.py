@@ -75,7 +75,7 @@ RUNNABLE = [
 
 @st.composite
 def deeds(draw: st.DrawFn) -> tuple[str, Any, Any]:
-    kind = draw(st.sampled_from(["set", "set", "run", "run", "wait", "power", "button", "select"]))
+    kind = draw(st.sampled_from(["set", "set", "run", "run", "wait", "power", "button", "select", "tamper"]))
     if kind == "set":
         descriptor, data_type = draw(st.sampled_from(SETTABLE))
         return kind, descriptor, data_type.encode(draw(some(data_type)))
@@ -125,6 +125,10 @@ def survive(new_esme: Callable[..., ElectricityMeter], done: list[tuple[str, Any
                     reader.get(b"\x00\x07" + what + b"\x02", value)
                 case "power":
                     meter.power_off() if meter.mains else meter.power_on()
+                case "tamper":
+                    meter.close_cover() if meter.open_covers else meter.open_cover()
+                    meter.set_voltage(what % 3000)
+                    meter.watchdog()
                 case "button":
                     meter.settle()
                     meter.switch.disconnect(Way.MANUAL)

@@ -94,6 +94,14 @@ def test_a_table_with_little_room_shows_where_something_happened_last(echoing: A
     assert "road-1/hub/wan: " not in text
 
 
+def test_a_sentence_is_not_driven_out_by_what_follows_from_it(echoing: Any) -> None:
+    status = Status(echoing.rig)
+    for text in ("no frame", "the client is set to 300 Bd", "the client is set to 300 Bd", "noise"):
+        status.explained("road-0/hub/wan", text)
+    row = echoing.runner.call(status.rows)[0]
+    assert (row.name, row.said) == ("road-0/hub/wan", "the client is set to 300 Bd; noise")
+
+
 def test_counts_outlive_connections(echoing: Any) -> None:
     host, _, port = echoing.premises["road-0"].hub.tcp.rpartition(":")
     for _ in range(2):
