@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+_BUILD = Path(__file__).parent.parent / "build"
 WIDTHS = (58, 24, 14, 58, 9)
 
 
@@ -18,6 +22,14 @@ class Figure:
     aim: str
     measured: str
     met: bool
+
+
+@contextmanager
+def folder() -> Iterator[Path]:
+    """A folder for a rig's links: below the checkout, as a user's is, since temporary ones may be on a slow disk."""
+    _BUILD.mkdir(exist_ok=True)
+    with TemporaryDirectory(dir=_BUILD) as name:
+        yield Path(name)
 
 
 def middle(values: Sequence[float]) -> float:

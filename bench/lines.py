@@ -10,7 +10,6 @@ import resource
 import select
 import subprocess
 import sys
-import tempfile
 import termios
 import time
 import tty
@@ -18,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.figures import Figure, middle, ratios, rounds, spread
+from bench.figures import Figure, folder, middle, ratios, rounds, spread
 from bench.meter import READER, SERVER, Frames, get_request
 from protocols.dlms.client import Client, ClientSettings
 from protocols.dlms.enums import Mechanism
@@ -126,20 +125,19 @@ def together(lines: list[Line], size: int, seconds: float) -> tuple[float, int]:
 @contextmanager
 def rig(count: int) -> Iterator[tuple[list[Path], int]]:
     """``smets1 up`` with so many electricity meters on terminals; their links and the process."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "rig.toml").write_text(
+    with folder() as place:
+        (place / "rig.toml").write_text(
             f'seed = 1\n[[premises]]\nname = "p"\ncount = {count}\n'
             f'[premises.electricity.keys]\n"{READER}.secret" = "{SECRET.hex()}"\n'
             '[premises.electricity.ports]\noptical = "pty:./{premises}"\n'
         )
         process = subprocess.Popen(
             [sys.executable, "-m", "rigs", "up", "rig.toml"],
-            cwd=folder,
+            cwd=place,
             env={**os.environ, "PYTHONPATH": str(HERE.parent)},
             stdout=subprocess.DEVNULL,
         )
-        links = [folder / "p"] if count == 1 else [folder / f"p-{number}" for number in range(count)]
+        links = [place / "p"] if count == 1 else [place / f"p-{number}" for number in range(count)]
         give_up = time.monotonic() + PATIENCE
         while not all(link.exists() for link in links):
             if process.poll() is not None or time.monotonic() > give_up:

@@ -9,14 +9,13 @@ import gc
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import ClassVar
 
-from bench.figures import Figure, middle, spread
+from bench.figures import Figure, folder, middle, spread
 
 PREMISES = 1000
 METERS = 1000
@@ -58,7 +57,7 @@ def start() -> list[float]:
     from rigs.config import rig_of
     from rigs.rig import Rig
 
-    with tempfile.TemporaryDirectory() as folder:
+    with folder() as place:
         dwelling = {
             "name": "p",
             "count": PREMISES,
@@ -66,7 +65,7 @@ def start() -> list[float]:
             "electricity": {"ports": {"optical": "pty:meter-{n}"}},
         }
         begin = time.perf_counter()
-        rig = Rig(rig_of({"seed": 1, "clock": {"mode": "stepped"}, "premises": [dwelling]}), folder=Path(folder))
+        rig = Rig(rig_of({"seed": 1, "clock": {"mode": "stepped"}, "premises": [dwelling]}), folder=place)
 
         async def run() -> float:
             await rig.start()
@@ -109,11 +108,11 @@ def fixture() -> list[float]:
                 assert report.passed, report.longreprtext
                 self.spent.append(report.duration)
 
-    with tempfile.TemporaryDirectory() as folder:
-        tests = Path(folder) / "test_fixture.py"
+    with folder() as place:
+        tests = place / "test_fixture.py"
         tests.write_text("".join(f"def test_{number}(premises): pass\n" for number in range(6)))
         with redirect_stdout(sys.stderr):
-            pytest.main(["-q", "--rootdir", folder, "-p", "no:cacheprovider", str(tests)], plugins=[Recorder()])
+            pytest.main(["-q", "--rootdir", str(place), "-p", "no:cacheprovider", str(tests)], plugins=[Recorder()])
     return Recorder.spent
 
 
