@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import resource
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -95,12 +96,18 @@ class Rig:
             for spec in self.file.specs:
                 premises = self.premises[spec.name]
                 for device in spec.devices():
-                    await self._open(spec.name, device, getattr(premises, device.kind))
-        except BaseException:
+                    self._make_ports(spec.name, device, getattr(premises, device.kind))
+            # All at once: what one of them waits for, such as a slow disk, does not hold up the others.
+            async with asyncio.TaskGroup() as opening:
+                for port in self.ports.values():
+                    opening.create_task(port.open())
+        except BaseException as error:
             await self.stop()
+            if isinstance(error, BaseExceptionGroup):
+                raise error.exceptions[0] from None
             raise
 
-    async def _open(self, premises: str, spec: DeviceSpec, device: PortedDevice) -> None:
+    def _make_ports(self, premises: str, spec: DeviceSpec, device: PortedDevice) -> None:
         stacks = device.stacks
         for name, port_spec in spec.ports.items():
             where = f"{self.file.name}: {premises}.{spec.kind}.ports.{name}"
@@ -116,7 +123,6 @@ class Rig:
             full_name = f"{premises}/{spec.kind}/{name}"
             port = make_port(port_spec, self._attachment(full_name, port_spec, spec, factory), self.driver, self.folder)
             port.failed = self._port_failed
-            await port.open()
             self.ports[full_name] = port
 
     def _attachment(self, name: str, port_spec: PortSpec, spec: DeviceSpec, factory: Callable[[], Stack]) -> Attachment:
