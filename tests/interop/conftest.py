@@ -7,6 +7,7 @@ import os
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +65,11 @@ class Peers:
             pytest.fail(f"{script} said nothing on its standard output:\n{done.stderr}")
         facts = json.loads(lines[-1])
         return Outcome(facts.pop("results"), facts.pop("errors"), facts, done.stderr)
+
+    @cached_property
+    def knows_dlms(self) -> bool:
+        """Whether the dissector is one of Wireshark 4.6 or newer; an older one checks a capture's structure only."""
+        return any("dlms" in line.split("\t") for line in self.tshark("-G", "protocols"))
 
     def tshark(self, *arguments: str) -> list[str]:
         """Lines that the dissector writes about a capture."""

@@ -16,7 +16,8 @@ from rigs.running import RunningRig
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(240)]
 
-FAULTS = "_ws.malformed || dlms.check_sequence || _ws.expert.severity == error"
+MALFORMED = "_ws.malformed || _ws.expert.severity == error"
+FAULTS = f"{MALFORMED} || dlms.check_sequence"
 
 
 @contextmanager
@@ -34,13 +35,22 @@ def captured(folder: Path, file: Path, optical: str) -> Iterator[RunningRig]:
 
 @pytest.fixture
 def dissected(peers: Any) -> Any:
-    """What the dissector says of a capture: protocol and information of each packet; it must find no fault."""
+    """What the dissector says of a capture: protocol and information of each packet; it must find no fault.
 
-    def run(file: Path) -> list[tuple[str, str]]:
-        faults = peers.tshark("-r", str(file), "-Y", FAULTS)
+    One that does not know DLMS sees that the file is whole and its packets are there; the test says so and ends.
+    """
+
+    def run(file: Path, least: int) -> list[tuple[str, str]]:
+        faults = peers.tshark("-r", str(file), "-Y", FAULTS if peers.knows_dlms else MALFORMED)
         assert faults == []
         columns = ["-T", "fields", "-e", "_ws.col.protocol", "-e", "_ws.col.info"]
-        return [tuple(line.split("\t", 1)) for line in peers.tshark("-r", str(file), *columns)]  # type: ignore[misc]
+        packets = [tuple(line.split("\t", 1)) for line in peers.tshark("-r", str(file), *columns)]
+        assert len(packets) > least
+        if not peers.knows_dlms:
+            pytest.skip(
+                f"this tshark does not know DLMS: {len(packets)} packets are whole, what they say is not checked"
+            )
+        return packets  # type: ignore[return-value]
 
     return run
 
@@ -54,9 +64,8 @@ def test_hdlc(tmp_path: Path, peers: Any, meter_of: Any, dissected: Any, place: 
         spec = {**meter.client("lls"), "transport": transport, "where": meter.port("optical"), "window": 3}
         outcome = peers.client("pydlms", "pydlms_client.py", {**spec, "do": [["readall"]]})
         assert outcome.errors == [], outcome.said
-    packets = dissected(file)
+    packets = dissected(file, 500)
     kinds = {info for _, info in packets}
-    assert len(packets) > 500
     assert {"HDLC SNRM", "HDLC UA", "AARQ", "AARE"} <= kinds
     assert any(info.startswith("Get-Response-Normal") for info in kinds)
     assert any("clock.time" in info for info in kinds)
@@ -70,9 +79,8 @@ def test_wrapper(tmp_path: Path, peers: Any, meter_of: Any, dissected: Any) -> N
             spec = {**meter.client("lls"), "transport": transport, "where": meter.port(port)}
             outcome = peers.client("pydlms", "pydlms_client.py", {**spec, "do": [["readall"]]})
             assert outcome.errors == [], outcome.said
-    packets = dissected(file)
+    packets = dissected(file, 1000)
     kinds = {info for _, info in packets}
-    assert len(packets) > 1000
     assert {"AARQ", "AARE", "RLRQ", "RLRE"} <= kinds
     assert any(info.startswith("Get-Request-Normal") for info in kinds)
 
@@ -88,8 +96,7 @@ def test_ciphered_and_every_envelope(tmp_path: Path, peers: Any, meter_of: Any, 
                 "pydlms", "pydlms_client.py", {**meter.client("ciphered_gmac"), **place, "do": steps}
             )
             assert outcome.errors == [], outcome.said
-    packets = dissected(file)
-    assert len(packets) > 30
+    dissected(file, 30)
 
 
 def test_sign_on_and_long_addresses(tmp_path: Path, peers: Any, meter_of: Any, dissected: Any) -> None:
@@ -103,7 +110,7 @@ def test_sign_on_and_long_addresses(tmp_path: Path, peers: Any, meter_of: Any, d
             spec = {**meter.client("lls"), **place, "do": [["view"], ["get", 1, "0.0.42.0.0.255", 2]]}
             outcome = peers.client("pydlms", "pydlms_client.py", spec)
             assert outcome.errors == [], outcome.said
-    packets = dissected(file)
+    packets = dissected(file, 20)
     text = "\n".join(info for _, info in packets)
     assert "/?!" in text
     assert "BENCH-1" in text
@@ -112,6 +119,8 @@ def test_sign_on_and_long_addresses(tmp_path: Path, peers: Any, meter_of: Any, d
 
 @pytest.mark.parametrize("octet", [7, 20])
 def test_a_wrong_check_sequence_would_be_found(tmp_path: Path, peers: Any, octet: int) -> None:
+    if not peers.knows_dlms:
+        pytest.skip("this tshark does not know DLMS and so no check sequence of it")
     frame = bytearray.fromhex("7ea0190321326fd8e6e600c001c1000f0000280000ff020091537e")
     frame[octet] ^= 1
     text, file = tmp_path / "frame.txt", tmp_path / "frame.pcapng"
