@@ -47,9 +47,7 @@ def dissected(peers: Any) -> Any:
         packets = [tuple(line.split("\t", 1)) for line in peers.tshark("-r", str(file), *columns)]
         assert len(packets) > least
         if not peers.knows_dlms:
-            pytest.skip(
-                f"this tshark does not know DLMS: {len(packets)} packets are whole, what they say is not checked"
-            )
+            pytest.skip(f"this tshark does not know DLMS: {len(packets)} packets whole, what they say is not checked")
         return packets  # type: ignore[return-value]
 
     return run
