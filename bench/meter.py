@@ -18,7 +18,6 @@ from rigs.rig import STEPPED_START
 
 if TYPE_CHECKING:
     from emulator.electricity import ElectricityMeter
-
     from emulator.ports import Stack
     from emulator.premises import Premises
     from emulator.time import Clock
@@ -78,7 +77,7 @@ class WrapperLine:
 
     def __init__(self, device: ElectricityMeter, client_sap: int) -> None:
         self.stack: Stack = device.stacks["local-tcp"]()
-        self.stack.opened()
+        self.stack.opened(STEPPED_START)
         self.client_sap = client_sap
         self.spent = 0
 
@@ -172,7 +171,7 @@ def get_hdlc() -> Callable[[int], float]:
     """The same in HDLC frames, both check sequences made and checked."""
     device = meter()
     stack = device.stacks["optical"]()
-    stack.opened()
+    stack.opened(STEPPED_START)
     frames, client = Frames(SERVER, sap_of(device, READER)), reader_of(device)
     opening = client.associate()
     receive = stack.receive

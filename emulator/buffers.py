@@ -19,6 +19,7 @@ from protocols.dlms.types import parse_type
 from protocols.errors import DecodeError
 
 if TYPE_CHECKING:
+    from emulator.cosem.view import View
     from emulator.device import Device
 
 LIFO = 2
@@ -61,9 +62,8 @@ def _getter(device: Device, column: Column) -> Getter:
     if element == 0:
         return read
 
-    def read_element(view: object) -> bytes:
-        whole = axdr.decode_all(read(cast("object", view)))  # type: ignore[arg-type]
-        parts = cast("tuple[Data, ...]", whole.value) if whole.tag in (Tag.ARRAY, Tag.STRUCTURE) else ()
+    def read_element(view: View) -> bytes:
+        parts = axdr.decode_all(read(view)).elements
         return axdr.encode(parts[element - 1]) if element <= len(parts) else axdr.NULL
 
     return read_element

@@ -72,6 +72,7 @@ class Lines:
     def _reset(self) -> None:
         for stack in sorted(self._known, key=lambda stack: stack.number):
             stack.reset()
+            stack.transmit(b"")
 
 
 class Associations:

@@ -14,7 +14,7 @@ from functools import lru_cache
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from emulator.cosem.model import AssociationSpec, ObjectModel
-from emulator.cosem.view import View
+from emulator.cosem.view import AssociationView
 from emulator.device import Device
 from emulator.events import EventName
 from emulator.security import KeyRing, SecurityState
@@ -23,7 +23,7 @@ from protocols.dlms.enums import ContextName, Mechanism
 from protocols.dlms.objects import Objects, Offer
 from protocols.dlms.security import SecurityContext, SecuritySuite
 
-ViewMaker = Callable[[Device, ObjectModel, int, Association | None], View]
+ViewMaker = Callable[[Device, ObjectModel, int, Association | None], AssociationView]
 """Makes the objects of a device as association number ``int`` sees them."""
 
 _SCALAR_OCTETS = 32
@@ -115,7 +115,7 @@ class LogicalDevice:
 
     __slots__ = ("_view", "device", "model", "speaker")
 
-    def __init__(self, device: Device, view: ViewMaker = View, speaker: Device | None = None) -> None:
+    def __init__(self, device: Device, view: ViewMaker = AssociationView, speaker: Device | None = None) -> None:
         self.device = device
         self.model = device.firmware.model
         self._view = view

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from protocols.dlms import axdr
-from protocols.dlms.axdr import Data
 from protocols.dlms.types import parse_type
 from protocols.errors import DecodeError
 
@@ -64,7 +63,7 @@ class RegisterMonitor:
 def integers(thresholds: bytes) -> tuple[int, ...]:
     """Whole numbers among encoded thresholds."""
     data = axdr.decode_all(thresholds)
-    items = cast("tuple[Data, ...]", data.value) if _thresholds.check(data) else ()
+    items = data.elements if _thresholds.check(data) else ()
     return tuple(item.value for item in items if isinstance(item.value, int))
 
 

@@ -104,7 +104,10 @@ class Registers:
         if item is None:
             return None
         read = self._device.internal.read
-        data = axdr.decode_all(read(_descriptor(item.class_id, logical_name, index)))
+        try:
+            data = axdr.decode_all(read(_descriptor(item.class_id, logical_name, index)))
+        except AccessRefused:
+            return None
         scaler_index = _SCALER_UNIT.get(item.class_id)
         if scaler_index is None or not isinstance(data.value, int):
             return _text(data)
@@ -211,14 +214,8 @@ class OpticalStack(HdlcStack):
         self.meter.explain = self.explain
         self._rest()
 
-    @property
-    def explain(self) -> Callable[[str], None] | None:
-        return self.associations.explain
-
-    @explain.setter
-    def explain(self, explain: Callable[[str], None] | None) -> None:
-        self.associations.explain = explain
-        self.station.explain = explain
+    def _explain_by(self, explain: Callable[[str], None] | None) -> None:
+        super()._explain_by(explain)
         self.meter.explain = explain
 
     def connected(self, link: Link) -> None:

@@ -58,7 +58,7 @@ class Stack:
     ``baud`` (bits a second) and ``character`` (such as 8N1) are what the device is set to, ``bauds`` and
     ``characters`` all it would understand now, ``send_baud`` and ``send_character`` what the last answer must be sent
     at. ``turnaround`` is the time in ns before an answer. ``drop`` asks for the connection to be closed. ``transmit``
-    takes octets that no arriving octets asked for.
+    takes octets that no arriving octets asked for, none where the settings have changed without any.
     """
 
     __slots__ = (
@@ -127,6 +127,10 @@ class Stack:
     @explain.setter
     def explain(self, explain: Callable[[str], None] | None) -> None:
         self.associations.explain = explain
+        self._explain_by(explain)
+
+    def _explain_by(self, explain: Callable[[str], None] | None) -> None:
+        """The layers below are to explain by this too."""
 
     @property
     def silent(self) -> bool:
@@ -145,8 +149,8 @@ class Stack:
     def timeout(self, now: int) -> None:
         """Line time has come to ``now``."""
 
-    def opened(self) -> None:
-        """The far end is there."""
+    def opened(self, now: int) -> None:
+        """The far end is there since line time ``now``, ns."""
         self.up = True
 
     def closed(self) -> None:
@@ -195,7 +199,8 @@ class WrapperStack(Stack):
     """APDUs in the TCP-UDP wrapper. A TCP connection whose header is wrong is dropped, a datagram is discarded.
 
     Where the device has a TCP-UDP setup (class 41, 0-0:25.0.0), connections beyond its nb_of_sim_conn are dropped when
-    they open, and one on which nothing has come for its inactivity_time_out (0: for ever) is dropped too.
+    they open, and one on which nothing has come for its inactivity_time_out (0: for ever), from its opening on, is
+    dropped too.
     """
 
     __slots__ = ("_heard", "_idle", "_reader", "_routes", "_whole")
@@ -207,25 +212,25 @@ class WrapperStack(Stack):
         self._reader = wrapper.WrapperReader()
         self._whole = True  # no part of a message is held
         self._routes: dict[bytes, tuple[Handler, bytes, Association]] = {}
-        self._heard = 0  # line time of the last octets, 0 for none yet
-        self._idle = 0
+        self._heard = 0  # line time of the opening or the last octets
+        self._idle = 0  # longest silence, ns; 0: there is none too long
 
-    def opened(self) -> None:
-        super().opened()
+    def opened(self, now: int) -> None:
+        super().opened(now)
         if self.transport is not Transport.TCP:
             return
-        self._heard, self._idle = 0, self.device.setting(_INACTIVITY, 0) * SECOND
+        self._heard, self._idle = now, self.device.setting(_INACTIVITY, 0) * SECOND
         most = self.device.setting(_CONNECTIONS, 0)
         if most and sum(stack.transport is Transport.TCP for stack in self.lines) > most:
             self.drop = True
             self._note("connections refused", f"{most} connections are open already: one more was refused")
 
     def next_timeout(self) -> int | None:
-        return self._heard + self._idle if self._idle and self._heard else None
+        return self._heard + self._idle if self._idle and not self.drop else None
 
     def timeout(self, now: int) -> None:
-        if self._idle and now >= self._heard + self._idle:
-            self._heard = 0
+        due = self.next_timeout()
+        if due is not None and now >= due:
             self.drop = True
             self._note("inactivity", f"nothing came for {self._idle // SECOND} s: connection dropped")
 
@@ -352,13 +357,7 @@ class HdlcStack(Stack):
     def notify(self, client: int, server: int, apdu: bytes) -> None:
         self.transmit(self.station.push(client, server, apdu))
 
-    @property
-    def explain(self) -> Callable[[str], None] | None:
-        return self.associations.explain
-
-    @explain.setter
-    def explain(self, explain: Callable[[str], None] | None) -> None:
-        self.associations.explain = explain
+    def _explain_by(self, explain: Callable[[str], None] | None) -> None:
         self.station.explain = explain
 
     # -- Upper of the station ---------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from emulator.lines import Lines
 from emulator.ports import Transport
 from emulator.time import SECOND
 from protocols.dlms import axdr
-from protocols.dlms.axdr import BitString, CompactArray, Data
+from protocols.dlms.axdr import Data
 from protocols.dlms.enums import DataAccessResult
 from protocols.dlms.notification import DataNotification
 from protocols.dlms.objects import AccessRefused
@@ -75,7 +75,7 @@ class PushSetup:
         item = device.firmware.model.objects_by_name.get(self._name)
         if item is None or item.class_id != PUSH_CLASS:
             return False
-        return _items(self._attribute(device, DESTINATION))[1].value != b""
+        return self._attribute(device, DESTINATION).elements[1].value != b""
 
     def _later(self, device: Device, apdu: bytes, retries: int) -> None:
         self._schedule(device, apdu, retries - 1, self._number(device, DELAY) * SECOND)
@@ -94,18 +94,18 @@ class PushSetup:
         device.clock.schedule(device.clock.now + delay, due)
 
     def _notification(self, device: Device) -> bytes:
-        transport, _, message = _items(self._attribute(device, DESTINATION))
+        transport, _, message = self._attribute(device, DESTINATION).elements
         if message.value != XDLMS_MESSAGE or transport.value not in list(Transport):
             raise AccessRefused(DataAccessResult.OTHER_REASON)
         device.settle()
-        values = [_captured(device, item) for item in _items(self._attribute(device, OBJECT_LIST))]
+        values = [_captured(device, item) for item in self._attribute(device, OBJECT_LIST).elements]
         return DataNotification(Lines.of(device).next_push(), axdr.structure(*values)).encode()
 
     def _send(self, device: Device, apdu: bytes) -> bool:
         """Whether there was a line to send it on."""
         if not device.ready:
             return False
-        transport = _items(self._attribute(device, DESTINATION))[0].value
+        transport = self._attribute(device, DESTINATION).elements[0].value
         client = self._client(device)
         stacks = [*Lines.of(device)]
         if device.uplink is not None and device.uplink.ready:
@@ -127,7 +127,7 @@ class PushSetup:
     def _number(self, device: Device, index: int) -> int:
         """An attribute's value; of a structure (repetition_delay from version 2 on) the first element."""
         data = self._attribute(device, index)
-        value = next(iter(_items(data)), data).value
+        value = next(iter(data.elements), data).value
         assert isinstance(value, int)
         return value
 
@@ -141,7 +141,7 @@ class PushSetup:
 
 def _captured(device: Device, item: Data) -> bytes:
     """The value of one element of a push object list: class, logical name, attribute (0 all) and data index."""
-    class_id, name, attribute, data_index = (part.value for part in _items(item))
+    class_id, name, attribute, data_index = (part.value for part in item.elements)
     assert isinstance(class_id, int) and isinstance(name, bytes)
     assert isinstance(attribute, int) and isinstance(data_index, int)
     key = class_id.to_bytes(2, "big") + name
@@ -153,7 +153,7 @@ def _captured(device: Device, item: Data) -> bytes:
     encoded = device.internal.read(key + bytes((attribute & 0xFF,)))
     if data_index == 0:
         return encoded
-    parts = _items(axdr.decode_all(encoded))
+    parts = axdr.decode_all(encoded).elements
     if data_index > len(parts):
         raise AccessRefused(DataAccessResult.SCOPE_OF_ACCESS_VIOLATED)
     return axdr.encode(parts[data_index - 1])
@@ -169,9 +169,3 @@ def _protected(device: Device, client: int, apdu: bytes) -> bytes:
     if not protection:
         return apdu
     return state.context(device.identity.system_title).protect(apdu, Envelope.GENERAL_GLO, protection)
-
-
-def _items(data: Data) -> tuple[Data, ...]:
-    """Elements of an array or structure, none for anything else."""
-    value = data.value
-    return () if not isinstance(value, tuple) or isinstance(value, BitString | CompactArray) else value

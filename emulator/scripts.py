@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 from functools import lru_cache
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from emulator.cosem.view import InternalView
 from protocols.dlms import axdr
@@ -42,21 +42,17 @@ def parse_scripts(encoded: bytes) -> dict[int, tuple[Action, ...]]:
     table = axdr.decode_all(encoded)
     if not _scripts_type.check(table):
         raise ValueError("not a script table")
-    return {_number(script): tuple(_action(item) for item in _items(_items(script)[1])) for script in _items(table)}
-
-
-def _items(data: Data) -> tuple[Data, ...]:
-    return cast("tuple[Data, ...]", data.value)
+    return {_number(script): tuple(_action(item) for item in script.elements[1].elements) for script in table.elements}
 
 
 def _number(script: Data) -> int:
-    value = _items(script)[0].value
+    value = script.elements[0].value
     assert isinstance(value, int)
     return value
 
 
 def _action(item: Data) -> Action:
-    service, class_id, logical_name, index, parameter = _items(item)
+    service, class_id, logical_name, index, parameter = item.elements
     descriptor = _octets(axdr.encode(class_id))[1:] + _octets(logical_name.value) + _octets(axdr.encode(index))[1:]
     return Action(ServiceId(_integer(service.value)), descriptor, axdr.encode(parameter))
 

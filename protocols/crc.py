@@ -30,13 +30,3 @@ def check_sequence(data: bytes, register: int = START) -> bytes:
     frame does after its HCS.
     """
     return crc_hqx(data.translate(REFLECTED), register).to_bytes(2, "big").translate(INVERTED)
-
-
-def is_checked(data: bytes, register: int = START) -> bool:
-    """Whether ``data`` ends in its own right check sequence."""
-    return crc_hqx(data.translate(REFLECTED), register) == CHECKED
-
-
-def crc16(data: bytes) -> int:
-    """The check value as a number: 0x906E for ``123456789``."""
-    return int.from_bytes(check_sequence(data), "little")

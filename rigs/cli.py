@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 ERRORS = (
     ("rigs.config", "ConfigError"),
     ("rigs.ports.spec", "PortError"),
-    ("firmware_profiles.loader", "ProfileError"),
+    ("firmware_profiles.files", "ProfileError"),
     ("rigs.capture", "CaptureError"),
     ("rigs.client.options", "ClientError"),
 )
@@ -96,8 +96,8 @@ def read(
     what: Annotated[
         str, typer.Argument(metavar="WHAT", help="list or [CLASS/]NAME[:ATTRIBUTE]: 1-0:1.8.0, 7/1-0:99.1.0")
     ] = "list",
-    client: Annotated[int, typer.Option(metavar="SAP", help="Client SAP")] = 16,
-    server: Annotated[int, typer.Option(metavar="SAP", help="Server SAP: the logical device")] = 1,
+    client: Annotated[int, typer.Option(metavar="SAP", min=0, max=0xFFFF, help="Client SAP")] = 16,
+    server: Annotated[int, typer.Option(metavar="SAP", min=0, max=0xFFFF, help="Server SAP: the logical device")] = 1,
     auth: Annotated[
         str, typer.Option(metavar="NAME", help="none lls hls md5 sha1 gmac sha256 ecdsa", show_default=False)
     ] = "none",

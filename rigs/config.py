@@ -126,7 +126,7 @@ class DeviceConfig(_Model):
         description="Make, model and firmware; `smets1 profiles list` names them; or a file, relative to the rig file",
     )
     serial: str | None = Field(
-        default=None, min_length=1, max_length=16, description="Number on its plate; by default from the seed"
+        default=None, pattern=r"^[ -~]{1,16}$", description="Number on its plate; by default from the seed"
     )
     point: str | None = Field(
         default=None, pattern=r"^[0-9]{6,13}$", description="MPAN or MPRN; by default from the seed"
@@ -358,9 +358,11 @@ def describe(error: ValidationError, model: type[BaseModel]) -> str:
             text = f"{where}: missing"
         case _:
             value = first["input"]
-            shown = str(value) if isinstance(value, str | int | float | bool) else type(value).__name__
-            text = f"{where}: {shown if len(shown) < 60 else shown[:57] + '...'}: {message}"
-    return text + (f" (and {len(errors) - 1} more)" if len(errors) > 1 else "")
+            shown = f"{value}: " if isinstance(value, str | int | float) else ""
+            text = f"{where}: {shown if len(shown) < 60 else shown[:57] + '...: '}{message}"
+    # A list is called too short when the entry in it is wrong: that is no fault of its own.
+    more = sum(error["loc"] != first["loc"][: len(error["loc"])] for error in errors)
+    return text + (f" (and {more} more)" if more else "")
 
 
 def _model_at(model: type[BaseModel], location: tuple[int | str, ...]) -> type[BaseModel] | None:

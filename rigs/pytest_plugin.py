@@ -17,6 +17,7 @@ test runs, so that no test's own time holds it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,7 +48,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 @pytest.fixture
 def smets1_rig(tmp_path: Path) -> Iterator[Callable[..., RunningRig]]:
     """Runs rig files: ``smets1_rig("rig.toml")`` or ``smets1_rig({"premises": [...]}, line={"echo": True})``."""
-    running: list[RunningRig] = []
+    running = ExitStack()
 
     def start(
         rig: str | Path | Mapping[str, object],
@@ -66,12 +67,11 @@ def smets1_rig(tmp_path: Path) -> Iterator[Callable[..., RunningRig]]:
             mode = ClockMode.STEPPED
         made = RunningRig(file, folder=tmp_path, mode=mode, rate=rate, line=line)
         made.start()
-        running.append(made)
+        running.callback(made.stop)
         return made
 
-    yield start
-    for one in running:
-        one.stop()
+    with running:
+        yield start
 
 
 @pytest.fixture

@@ -42,19 +42,27 @@ _WHAT = re.compile(
 
 
 class Listed(NamedTuple):
-    """An object of the object list: class, version, logical name, access mode by attribute, methods."""
+    """An object of the object list: class, version, logical name, access mode by attribute, methods.
+
+    Modes are ``bits`` in associations (class 15) of version 3, an enumeration in those before.
+    """
 
     class_id: int
     version: int
     logical_name: bytes
     attributes: dict[int, int]
     methods: tuple[int, ...]
+    bits: bool = False
 
-    def readable(self, version: int) -> list[int]:
-        """Attributes that may be read, as an association of that class version writes access rights."""
-        if version >= 3:
-            return [index for index, mode in self.attributes.items() if mode & 1]
-        return [index for index, mode in self.attributes.items() if mode in _READABLE]
+    @property
+    def readable(self) -> list[int]:
+        """Attributes that may be read."""
+        return [index for index, mode in self.attributes.items() if (mode & 1 if self.bits else mode in _READABLE)]
+
+    @property
+    def writable(self) -> list[int]:
+        """Attributes that may be written."""
+        return [index for index, mode in self.attributes.items() if (mode & 2 if self.bits else mode in _WRITABLE)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +162,11 @@ class _Reading:
         with self._progress("object list") as told:
             data = _decoded(await self._meter.get(OBJECT_LIST, progress=told), str(OBJECT_LIST))
         try:
-            return [_listed(item) for item in _elements(data)]
+            objects = [_listed(item) for item in _elements(data)]
         except (DecodeError, ValueError, TypeError) as error:
             raise ClientError(f"{self._meter.port}: the object list cannot be read: {error}") from error
+        version = next((item.version for item in objects if item.logical_name == OBJECT_LIST.logical_name), 0)
+        return [item._replace(bits=version >= 3) for item in objects]
 
     # -- objects and attributes --------------------------------------------------------------------------------------
 
@@ -166,11 +176,9 @@ class _Reading:
         version: int | None = None
         indices: Sequence[int] = () if attribute is None else (attribute,)
         if class_id is None or (attribute is None and class_id != _PROFILE):
-            objects = await self._objects()
-            found = _find(objects, wanted)
+            found = _find(await self._objects(), wanted)
             class_id, version = found.class_id, found.version
-            association = next((item.version for item in objects if item.logical_name == OBJECT_LIST.logical_name), 0)
-            indices = indices or found.readable(association)
+            indices = indices or found.readable
         if class_id == _PROFILE and attribute in (None, _BUFFER):
             await self._profile(wanted.logical_name)
             return
@@ -380,10 +388,13 @@ def _find(objects: Sequence[Listed], wanted: Wanted) -> Listed:
         for item in objects
         if item.logical_name == wanted.logical_name and wanted.class_id in (None, item.class_id)
     ]
-    if not matching:
-        name = obis.text(wanted.logical_name)
-        raise ClientError(f"{name}: not in the object list of this association, which `list` shows")
-    return matching[0]
+    if matching:
+        return matching[0]
+    name = obis.text(wanted.logical_name)
+    classes = sorted(str(item.class_id) for item in objects if item.logical_name == wanted.logical_name)
+    if classes:
+        raise ClientError(f"{wanted.class_id}/{name}: not of that class, but of {', '.join(classes)}")
+    raise ClientError(f"{name}: not in the object list of this association, which `list` shows")
 
 
 def _fill(rows: list[list[Data]], columns: Sequence[Column]) -> None:
@@ -410,9 +421,7 @@ def _heading(column: Column, scaler: Scaler | None) -> str:
 
 
 def _listed_texts(item: Listed) -> tuple[str, str, str, str]:
-    readable = _numbers(index for index, mode in item.attributes.items() if mode in _READABLE)
-    writable = _numbers(index for index, mode in item.attributes.items() if mode in _WRITABLE)
-    return obis.text(item.logical_name), readable, writable, _numbers(item.methods)
+    return obis.text(item.logical_name), _numbers(item.readable), _numbers(item.writable), _numbers(item.methods)
 
 
 def _listed_json(item: Listed) -> dict[str, object]:

@@ -138,6 +138,8 @@ class Rig:
 
     async def stop(self) -> None:
         """Close every port and stop the clock."""
+        for _ in range(2):
+            await asyncio.sleep(0)  # asyncio loses a connection that was accepted and not yet made when a port closes
         for port in self.ports.values():
             with suppress(OSError):
                 port.close()

@@ -83,9 +83,10 @@ class Runner:
 
 
 async def _let_go() -> None:
-    """Let transports that were closed say so to their protocols, which takes them two rounds of the loop."""
-    for _ in range(3):
+    """Let transports say to their protocols that they were closed: a few rounds of the loop; then end its threads."""
+    for _ in range(5):
         await asyncio.sleep(0)
+    await asyncio.get_running_loop().shutdown_default_executor()
 
 
 class RunningClock:

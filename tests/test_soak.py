@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 
-from emulator.cosem.view import View
+from emulator.cosem.view import AssociationView
 from emulator.device import Device
 from emulator.load import UNIT, Constant, Load
 from emulator.meter import Meter
@@ -79,7 +79,7 @@ def register(kind: str, meter: Device) -> int:
 def rows(meter: Device, attribute: Attribute, count: int) -> list[list[object]]:
     """The last ``count`` rows of a profile."""
     model = meter.firmware.model
-    view = View(meter, model, model.by_name["management"], None)
+    view = AssociationView(meter, model, model.by_name["management"], None)
     in_use = axdr.decode_all(view.get(Attribute(7, attribute.logical_name, 7).encode())).value
     assert isinstance(in_use, int)
     table = axdr.decode_all(view.get(attribute.encode(), by_entry(max(1, in_use - count + 1), in_use))).value

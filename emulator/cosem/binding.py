@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from emulator.cosem.encoding import encoder
 from emulator.cosem.model import Binding, Getter, Invoker, Setter, attribute_key
@@ -120,7 +120,7 @@ def changing_setter(index: int, most: int = MAX_ELEMENTS) -> Callable[[Binding],
         key = attribute_key(binding, index)
 
         def write(view: View, value: Data, encoded: bytes) -> None:
-            if value.tag == Tag.ARRAY and len(cast("tuple[Data, ...]", value.value)) > most:
+            if value.tag == Tag.ARRAY and len(value.elements) > most:
                 raise AccessRefused(DataAccessResult.OTHER_REASON)
             view.device.values[key] = encoded
             view.device.changed()

@@ -66,19 +66,33 @@ class Session(Protocol):
 
 
 class View:
-    """The objects of ``device``'s model, with the rights of association number ``index``.
+    """The objects of ``device``'s model, as what reads and changes them meets them.
+
+    ``index`` is the number of the association that does so and ``session`` what it knows of itself; None for a device
+    that works on its own objects.
+    """
+
+    __slots__ = ("device", "index", "model", "session")
+
+    def __init__(self, device: Device, model: ObjectModel, index: int | None, session: Session | None) -> None:
+        self.device = device
+        self.model = model
+        self.index = index
+        self.session = session
+
+
+class AssociationView(View):
+    """The objects with the rights of association number ``index``.
 
     This is the ``Objects`` that :mod:`protocols.dlms` works on. Before anything is read or changed the device is
     brought to the present instant, so that every value is the one of now.
     """
 
-    __slots__ = ("_readers", "device", "index", "model", "session")
+    __slots__ = ("_index", "_readers")
 
     def __init__(self, device: Device, model: ObjectModel, index: int, session: Session | None) -> None:
-        self.device = device
-        self.model = model
-        self.index = index
-        self.session = session
+        super().__init__(device, model, index, session)
+        self._index = index
         self._readers = model.readers(index)
 
     def get(self, descriptor: bytes, selection: bytes | None = None) -> bytes:
@@ -118,7 +132,7 @@ class View:
         attribute = item.attributes.get(index)
         if attribute is None:
             raise AccessRefused(DataAccessResult.OBJECT_UNDEFINED)
-        mode = item.access[self.index].attributes.get(index, AttributeMode.NONE)
+        mode = item.access[self._index].attributes.get(index, AttributeMode.NONE)
         if not mode.writable or attribute.write is None:
             raise AccessRefused(DataAccessResult.READ_WRITE_DENIED)
         self._check_authenticated(mode in _AUTHENTICATED_MODES)
@@ -136,7 +150,7 @@ class View:
         method = item.methods.get(index)
         if method is None:
             raise AccessRefused(DataAccessResult.OBJECT_UNDEFINED)
-        mode = item.access[self.index].methods.get(index, MethodMode.NONE)
+        mode = item.access[self._index].methods.get(index, MethodMode.NONE)
         if mode is MethodMode.NONE:
             raise AccessRefused(DataAccessResult.READ_WRITE_DENIED)
         self._check_authenticated(mode is MethodMode.AUTHENTICATED)
@@ -148,7 +162,7 @@ class View:
         attribute = item.attributes.get(index)
         if attribute is None:
             raise AccessRefused(DataAccessResult.OBJECT_UNDEFINED)
-        mode = item.access[self.index].attributes.get(index, AttributeMode.NONE)
+        mode = item.access[self._index].attributes.get(index, AttributeMode.NONE)
         if not mode.readable:
             raise AccessRefused(DataAccessResult.READ_WRITE_DENIED)
         self._check_authenticated(mode in _AUTHENTICATED_MODES)
@@ -158,11 +172,11 @@ class View:
         """The object meant, if this association may see it at all."""
         item = self.model.find(descriptor)
         if item is not None:
-            if item.access[self.index]:
+            if item.access[self._index]:
                 return item
             raise AccessRefused(DataAccessResult.READ_WRITE_DENIED)
         other = self.model.objects_by_name.get(descriptor[2:8])
-        if other is not None and other.access[self.index]:
+        if other is not None and other.access[self._index]:
             raise AccessRefused(DataAccessResult.OBJECT_CLASS_INCONSISTENT)
         raise AccessRefused(DataAccessResult.OBJECT_UNDEFINED)
 
@@ -174,19 +188,16 @@ class View:
 class InternalView(View):
     """The device's own hand on its objects: scripts, captures and schedules have every right.
 
-    ``depth`` and ``actions`` say how deep a running script is nested and how many actions it has run.
+    It is in no association, so what describes the current one (class 15, 0-0:40.0.0) is refused. ``depth`` and
+    ``actions`` say how deep a running script is nested and how many actions it has run.
     """
 
     __slots__ = ("actions", "depth")
 
     def __init__(self, device: Device, model: ObjectModel) -> None:
-        self.device = device
-        self.model = model
-        self.index = -1
-        self.session = None
+        super().__init__(device, model, None, None)
         self.depth = 0
         self.actions = 0
-        self._readers = {}
 
     def read(self, descriptor: bytes) -> bytes:
         """Encoded Data of an attribute as it stands; the device is not brought to the present first."""

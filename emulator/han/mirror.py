@@ -18,7 +18,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from emulator.cosem.view import View
+from emulator.cosem.view import AssociationView
 from emulator.device import NEVER
 from emulator.firmware import MirrorWrite
 from emulator.logical_device import LogicalDevice
@@ -89,7 +89,7 @@ class Mirror:
             self._event.cancel()
             self._event = None
 
-    def _view(self, device: Device, model: ObjectModel, index: int, session: Association | None) -> View:
+    def _view(self, device: Device, model: ObjectModel, index: int, session: Association | None) -> AssociationView:
         return MirrorView(self, device, model, index, session)
 
     def _expect(self) -> None:
@@ -131,7 +131,7 @@ class Mirror:
             self.counters["delivered"] += 1
 
 
-class MirrorView(View):
+class MirrorView(AssociationView):
     """The gas meter's objects as the mirror shows them to one association."""
 
     __slots__ = ("_mirror",)

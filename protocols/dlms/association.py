@@ -19,56 +19,38 @@ from collections.abc import Callable, Sequence
 from enum import Enum
 
 from protocols import obis
-from protocols.dlms import access, axdr, hls, requests
+from protocols.dlms import access, handshake
 from protocols.dlms.access import AccessRequest
-from protocols.dlms.acse import (
-    Aare,
-    Aarq,
-    AssociationResult,
-    DiagnosticSource,
-    ProviderDiagnostic,
-    Release,
-    UserDiagnostic,
-)
-from protocols.dlms.enums import (
-    ApduTag,
-    Conformance,
-    ContextName,
-    DataAccessResult,
-    InitiateErrorCode,
-    Mechanism,
-    ServiceError,
-    StateError,
-)
+from protocols.dlms.acse import Release
+from protocols.dlms.enums import ApduTag, Conformance, ContextName, DataAccessResult, Mechanism
 from protocols.dlms.gbt import BlockTransfer
-from protocols.dlms.initiate import InitiateRequest, InitiateResponse
+from protocols.dlms.general_ciphering import GeneralHeader
+from protocols.dlms.handshake import Handshake
+from protocols.dlms.initiate import InitiateResponse
 from protocols.dlms.objects import AccessRefused, LogicalDevice, Objects, Offer
-from protocols.dlms.opening import (
-    TITLED_MECHANISMS,
-    RejectedError,
-    check_initiate,
-    check_names,
-    check_secret,
-    check_version,
+from protocols.dlms.opening import Agreement, RejectedError, agree, check_version, read_aarq
+from protocols.dlms.refusals import (
+    NotServedError,
+    insecure,
+    malformed,
+    not_associated,
+    not_negotiated,
+    too_long,
+    unanswerable,
+    unknown,
+    unprotected,
 )
-from protocols.dlms.requests import ActionNormal
 from protocols.dlms.security import (
     AUTHENTICATED_ENCRYPTED,
     PROTECTED_TAGS,
     SERVICE_TAGS,
     Envelope,
-    GeneralHeader,
     Protection,
     SecurityContext,
-    Unprotected,
-    required_protection,
-    response_protection,
 )
-from protocols.dlms.services import NotServedError, Services, malformed, not_negotiated, unknown
-from protocols.errors import DecodeError, LocalProtocolError, SecurityError, SecurityFault
+from protocols.dlms.services import Services
+from protocols.errors import DecodeError, LocalProtocolError, SecurityError
 
-REPLY_TO_HLS = b"\x00\x0f" + obis.parse("0-0:40.0.0.255") + b"\x01"
-"""Method descriptor of reply_to_HLS_authentication of the current association."""
 SERVER_WINDOW = 8
 """Blocks of general block transfer that are taken in one go."""
 
@@ -87,12 +69,6 @@ _OVERLONG = 0xFFFF
 _SERVICE_TAGS = frozenset((ApduTag.GET_REQUEST, ApduTag.SET_REQUEST, ApduTag.ACTION_REQUEST))
 _GENERAL_TAGS = frozenset((ApduTag.GENERAL_GLO_CIPHERING, ApduTag.GENERAL_DED_CIPHERING, ApduTag.GENERAL_CIPHERING))
 _GENERAL = frozenset((Envelope.GENERAL_GLO, Envelope.GENERAL_DED, Envelope.GENERAL_CIPHERING))
-_INITIATE_TAGS = frozenset((ApduTag.GLO_INITIATE_REQUEST, ApduTag.GENERAL_GLO_CIPHERING, ApduTag.GENERAL_CIPHERING))
-_SECURITY_ERRORS = {
-    SecurityFault.COUNTER: ("counter", ServiceError.INVOCATION_COUNTER_ERROR),
-    SecurityFault.POLICY: ("policy", ServiceError.OPERATION_NOT_POSSIBLE),
-}
-_DECIPHERING = ("deciphering", ServiceError.DECIPHERING_ERROR)
 
 
 class State(Enum):
@@ -113,10 +89,10 @@ class Association:
 
     __slots__ = (
         "_added",
-        "_asked",
+        "_agreed",
         "_ciphered",
         "_get",
-        "_initiate",
+        "_handshake",
         "_limit",
         "_objects",
         "_offer",
@@ -129,7 +105,6 @@ class Association:
         "_state",
         "_transfer",
         "client",
-        "client_challenge",
         "client_max_pdu",
         "client_title",
         "conformance",
@@ -139,7 +114,6 @@ class Association:
         "explain",
         "message_authenticated",
         "server",
-        "server_challenge",
     )
 
     def __init__(
@@ -163,15 +137,15 @@ class Association:
         self._security: SecurityContext | None = None
         self._read: Callable[[bytes], bytes] | None = None
         self._get: Callable[[bytes], bytes] | None = None
-        self._asked: Aarq | None = None
-        self._initiate: Unprotected | None = None
+        self._agreed: Agreement | None = None
+        self._handshake: Handshake | None = None
         self._ciphered = False
         self._required = self._added = 0
         self._limit = self._room = self._short_room = 0
         self.conformance = 0
         self.client_max_pdu = 0
         self.message_authenticated = False
-        self.client_title = self.client_challenge = self.server_challenge = b""
+        self.client_title = b""
         self._transfer = None
 
     @property
@@ -212,8 +186,7 @@ class Association:
             self._note("malformed", "an empty APDU is ignored")
             return ()
         if self._offer is not None and 0 < self._offer.max_receive_pdu < len(apdu):
-            self._note("too long", f"a request of {len(apdu)} octets, {self._offer.max_receive_pdu} are taken")
-            return (_exception(StateError.SERVICE_NOT_ALLOWED, ServiceError.PDU_TOO_LONG),)
+            return (self._not_served(too_long(len(apdu), self._offer.max_receive_pdu)),)
         if self._state is not State.IDLE and apdu[0] == ApduTag.GENERAL_BLOCK_TRANSFER:
             return self._block(apdu)
         answer = self._one(apdu, self._limit)
@@ -249,11 +222,11 @@ class Association:
         """
         if self._state is not State.ASSOCIATED:
             raise LocalProtocolError("a notification needs an open association")
-        initiate, security = self._initiate, self._security
-        if security is None or initiate is None:
+        security, sealed = self._security, None if self._agreed is None else self._agreed.sealed
+        if security is None or sealed is None:
             return apdu
-        protection = initiate.protection | self._added
-        general = initiate.envelope in _GENERAL or apdu[:1] != b"\xc2"
+        protection = sealed.protection | self._added
+        general = sealed.envelope in _GENERAL or apdu[:1] != b"\xc2"
         return security.protect(apdu, Envelope.GENERAL_GLO if general else Envelope.GLO, protection)
 
     # -- whole APDUs in and out -------------------------------------------------------------------------------------
@@ -269,8 +242,8 @@ class Association:
         if not self.conformance & Conformance.GENERAL_BLOCK_TRANSFER:
             if len(answer) <= (self.client_max_pdu or _OVERLONG):
                 return (answer,)
-            self._note("answer too long", f"an answer of {len(answer)} octets, the client takes {self.client_max_pdu}")
-            return (_exception(StateError.SERVICE_NOT_ALLOWED, ServiceError.OTHER_REASON),)
+            most = self.client_max_pdu
+            return (self._not_served(unanswerable(f"an answer of {len(answer)} octets, the client takes {most}")),)
         return self._stream(answer, answering=False)
 
     def _stream(self, answer: bytes, *, answering: bool) -> Sequence[bytes]:
@@ -279,27 +252,23 @@ class Association:
         try:
             return self._transfer.send(answer, self._limit or _OVERLONG, answering=answering)
         except LocalProtocolError as error:
-            self._note("answer too long", str(error))
-            return (_exception(StateError.SERVICE_NOT_ALLOWED, ServiceError.OTHER_REASON),)
+            return (self._not_served(unanswerable(str(error))),)
 
     def _block(self, apdu: bytes) -> Sequence[bytes]:
         """A block of general block transfer: with the last one the APDU in it is served."""
         if not self.conformance & Conformance.GENERAL_BLOCK_TRANSFER:
-            self._note("not negotiated", "general block transfer was not negotiated")
-            return (_exception(StateError.SERVICE_NOT_ALLOWED, ServiceError.SERVICE_NOT_SUPPORTED),)
+            return (self._not_served(not_negotiated("general block transfer")),)
         if self._transfer is None:
             self._transfer = BlockTransfer(SERVER_WINDOW)
         try:
             step = self._transfer.receive(apdu)
         except DecodeError as error:
-            self._note("malformed", f"general block transfer: {error}")
-            return (_exception(StateError.SERVICE_NOT_ALLOWED, ServiceError.OTHER_REASON),)
+            return (self._not_served(malformed(f"general block transfer: {error}")),)
         whole = step.apdu
         if whole is None:
             return step.send
         if whole[0] == ApduTag.GENERAL_BLOCK_TRANSFER:
-            self._note("malformed", "general block transfer inside general block transfer")
-            answer: bytes | None = _exception(StateError.SERVICE_NOT_ALLOWED, ServiceError.OTHER_REASON)
+            answer = self._not_served(malformed("general block transfer inside general block transfer"))
         else:
             answer = self._one(whole, 0)
         return () if answer is None else self._stream(answer, answering=True)
@@ -309,20 +278,18 @@ class Association:
         tag = apdu[0]
         if tag == ApduTag.AARQ:
             return self._open(apdu)
-        if tag == ApduTag.RLRQ:
-            return self._release(apdu)
         try:
+            if tag == ApduTag.RLRQ:
+                return self._release(apdu)
             if self._state is State.IDLE:
-                raise _not_now("before association", "a service without an association")
+                raise not_associated("a service without an association")
             if tag in PROTECTED_TAGS:
                 return self._protected(apdu, limit)
             if self._required:
-                self._warn("policy")
-                raise _not_now("policy", "an unprotected request against the security policy")
+                raise unprotected("an unprotected request against the security policy")
             return self._answered(apdu, limit)
         except NotServedError as error:
-            self._note(error.kind, error.why)
-            return error.encode()
+            return self._not_served(error)
 
     def _answered(self, plain: bytes, limit: int) -> bytes | None:
         """Answer an unprotected request, protecting the answer where the policy asks for that alone."""
@@ -343,19 +310,17 @@ class Association:
         try:
             plain, envelope, protection, _, header = security.unprotect(apdu)
         except (SecurityError, DecodeError) as error:
-            return self._insecure(error)
+            raise insecure(self.client, error) from None
         if not plain:
             raise malformed("nothing in a protected APDU")
         if protection & self._required != self._required:
-            self._warn("policy")
-            raise _not_now("policy", "a request protected less than the security policy asks")
-        added = self._added
+            raise unprotected("a request protected less than the security policy asks")
         self.message_authenticated = protection & _AUTHENTICATED != 0
         try:
             answer = self._serve(plain, _inside(limit, security.overhead(envelope, header)))
         finally:
             self.message_authenticated = False
-        return self._seal(security, answer, envelope, protection | added, header)
+        return self._seal(security, answer, envelope, protection | self._added, header)
 
     def _seal(
         self,
@@ -390,8 +355,7 @@ class Association:
         try:
             return self._dispatch(plain, limit)
         except NotServedError as error:
-            self._note(error.kind, error.why)
-            return error.encode()
+            return self._not_served(error)
         finally:
             if self._services is not None and (self._read is None or self._services.sending):
                 self._arm()
@@ -442,97 +406,51 @@ class Association:
         self._close()
         context = int(ContextName.LN)
         try:
-            try:
-                aarq = Aarq.decode(apdu)
-            except DecodeError as error:
-                raise RejectedError(
-                    f"AARQ: {error}", ProviderDiagnostic.NO_REASON, source=DiagnosticSource.PROVIDER
-                ) from None
+            aarq = read_aarq(apdu)
             context = aarq.context
             check_version(aarq)
             offer = self.device.offer(self.client)
             if offer is None:
                 raise RejectedError(f"no association is offered to client {self.client}")
-            check_names(aarq, offer)
-            return self._negotiate(aarq, offer)
+            self._offer, self.client_title = offer, aarq.title or b""
+            return self._accept(agree(aarq, offer))
         except RejectedError as rejected:
-            if rejected.authentication and self._offer is not None:
-                self._offer.refused(self, "authentication")
-            self._forget()
+            if rejected.authentication:
+                self._warn("authentication")
+            answer = rejected.answer(context)
             self._note("rejected", f"association with client {self.client} rejected: {rejected.why}")
-            return rejected.answer(context)
+        except (SecurityError, DecodeError) as error:
+            answer = self._not_served(insecure(self.client, error))
+        self._forget()
+        return answer
 
-    def _negotiate(self, aarq: Aarq, offer: Offer) -> bytes | None:
-        self._asked, self._offer, self._security = aarq, offer, offer.security
-        self._ciphered = aarq.context == ContextName.LN_CIPHERED
-        self.client_title = aarq.title or b""
-        security = offer.security
-        if security is not None and len(self.client_title) == 8:
-            security.peer_title = self.client_title
-        information = aarq.user_information
-        if self._ciphered and information[:1] and information[0] in _INITIATE_TAGS and security is not None:
-            try:
-                opened = security.unprotect(information)
-            except (SecurityError, DecodeError) as error:
-                answer = self._insecure(error)
-                self._forget()
-                return answer
-            information = opened.plain
-            self._initiate = opened
-        protection = 0 if self._initiate is None else self._initiate.protection
-        if security is not None and self._ciphered:
-            self._required = required_protection(security.policy)
-            self._added = response_protection(security.policy)
-            if protection & self._required != self._required:
-                raise RejectedError(
-                    "an InitiateRequest protected less than the security policy asks",
-                    UserDiagnostic.AUTHENTICATION_FAILURE,
-                )
-        check_secret(aarq, offer)
-        try:
-            initiate = InitiateRequest.decode(information)
-        except DecodeError as error:
-            raise RejectedError(f"InitiateRequest: {error}", error=InitiateErrorCode.REFUSED) from None
-        self.conformance = check_initiate(initiate, offer, self._ciphered, protection)
-        if initiate.dedicated_key is not None and security is not None:
-            security.keys.dedicated = initiate.dedicated_key
-        self.client_max_pdu = initiate.max_pdu
-        limits = [size for size in (initiate.max_pdu, offer.max_send_pdu) if size]
-        self._limit = min(limits, default=0)
-        self._room = self._limit - _GET_RESPONSE_OCTETS if self._limit else 1 << 62
-        self._short_room = min(self._limit or _OVERLONG, 127) - _SHORT_AROUND
-        return self._accept(aarq, offer, initiate)
-
-    def _accept(self, aarq: Aarq, offer: Offer, initiate: InitiateRequest) -> bytes | None:
-        hls_mechanism = offer.mechanism >= Mechanism.HLS
-        if hls_mechanism:
+    def _accept(self, agreed: Agreement) -> bytes | None:
+        offer, initiate = agreed.offer, agreed.initiate
+        self._agreed, self._security, self._ciphered = agreed, offer.security, agreed.ciphered
+        self._required, self._added = agreed.required, agreed.added
+        self.conformance, self.client_max_pdu = agreed.conformance, initiate.max_pdu
+        self._limit = limit = agreed.limit
+        self._room = limit - _GET_RESPONSE_OCTETS if limit else 1 << 62
+        self._short_room = min(limit or _OVERLONG, 127) - _SHORT_AROUND
+        challenge: bytes | None = None
+        if offer.mechanism >= Mechanism.HLS:
             self._state = State.PENDING
-            self.client_challenge = aarq.authentication or b""
-            self.server_challenge = offer.challenge()
+            self._handshake = Handshake(offer, self.client_title, agreed.aarq.authentication or b"")
+            challenge = self._handshake.challenge
         else:
             self._opened(offer)
         if not initiate.response_allowed:
             return None
-        response = InitiateResponse(self.conformance, offer.max_receive_pdu, initiate.quality_of_service).encode()
-        security, protected = self._security, self._initiate
-        titled = security is not None and (self._ciphered or offer.mechanism in TITLED_MECHANISMS)
-        if security is not None and protected is not None:
-            protection = protected.protection | self._added
-            protected_response = self._seal(security, response, protected.envelope, protection, protected.header)
-            if protected_response is None:
+        response = InitiateResponse(agreed.conformance, offer.max_receive_pdu, initiate.quality_of_service).encode()
+        security, sealed = offer.security, agreed.sealed
+        if security is not None and sealed is not None:
+            protection = sealed.protection | agreed.added
+            protected = self._seal(security, response, sealed.envelope, protection, sealed.header)
+            if protected is None:
                 self._close()
                 return None
-            response = protected_response
-        return Aare(
-            context=aarq.context,
-            result=AssociationResult.ACCEPTED,
-            source=DiagnosticSource.USER,
-            diagnostic=UserDiagnostic.AUTHENTICATION_REQUIRED if hls_mechanism else UserDiagnostic.NULL,
-            user_information=response,
-            title=security.system_title if titled and security is not None else None,
-            mechanism=offer.mechanism if hls_mechanism else None,
-            authentication=self.server_challenge if hls_mechanism else None,
-        ).encode()
+            response = protected
+        return agreed.accept(response, challenge)
 
     def _opened(self, offer: Offer) -> None:
         self._state = State.ASSOCIATED
@@ -541,64 +459,40 @@ class Association:
         self._arm()
         offer.opened(self)
 
-    def _pass_3(self, plain: bytes) -> bytes | None:
+    def _pass_3(self, plain: bytes) -> bytes:
         """The client's answer to our challenge; ours to its challenge when it is right (passes 3 and 4)."""
-        offer, challenge = self._offer, None
-        assert offer is not None
+        offer, pending = self._offer, self._handshake
+        assert offer is not None and pending is not None
+        invoke, reply = handshake.read_reply(plain)
         try:
-            request = requests.decode(plain)
-        except DecodeError as error:
-            raise _not_now("before association", f"while authentication is pending: {error}") from None
-        if isinstance(request, ActionNormal) and request.descriptor == REPLY_TO_HLS and request.parameters is not None:
-            challenge = _octet_string(request.parameters)
-        if challenge is None or not isinstance(request, ActionNormal):
-            raise _not_now("before association", "a service while authentication is pending")
-        answer = self._authenticate(offer, challenge)
-        if answer is None:
-            offer.refused(self, "authentication")
-            self._note("authentication", f"client {self.client} answered the challenge wrongly")
-            self._forget()
-            return bytes((ApduTag.ACTION_RESPONSE, 1, request.invoke, DataAccessResult.READ_WRITE_DENIED, 0))
-        self._opened(offer)
-        return bytes((ApduTag.ACTION_RESPONSE, 1, request.invoke, 0, 1, 0)) + axdr.octets(answer)
-
-    def _authenticate(self, offer: Offer, reply: bytes) -> bytes | None:
-        """Our answer to the client's challenge, None when its answer to ours is wrong."""
-        security = self._security
-        titles = (security.system_title if security is not None else b"", self.client_title)
-        received, sent = self.client_challenge, self.server_challenge
-        secret = offer.secret()
-        if received == sent:
-            return None
-        try:
-            if not hls.verify(
-                offer.mechanism, reply, secret=secret, received=received, sent=sent, context=security, titles=titles
-            ):
-                return None
-            return hls.respond(
-                offer.mechanism, secret=secret, received=received, sent=sent, context=security, titles=titles
-            )
+            answer = pending.answer(reply)
         except LocalProtocolError as error:
             self._note("authentication", f"mechanism {offer.mechanism}: {error}")
-            return None
+            answer = None
+        if answer is None:
+            self._warn("authentication")
+            self._note("authentication", f"client {self.client} answered the challenge wrongly")
+            self._forget()
+            return handshake.failed(invoke)
+        self._handshake = None
+        self._opened(offer)
+        return handshake.passed(invoke, answer)
 
     def _release(self, apdu: bytes) -> bytes | None:
         """RLRQ: with a protected InitiateRequest in it that is checked, and the RLRE carries a protected answer."""
         try:
             release = Release.decode(apdu)
         except DecodeError as error:
-            self._note("malformed", f"RLRQ: {error}")
-            return _exception(StateError.SERVICE_NOT_ALLOWED, ServiceError.OTHER_REASON)
+            raise malformed(f"RLRQ: {error}") from None
         if self._state is State.IDLE:
-            self._note("before association", "a release without an association")
-            return _exception(StateError.SERVICE_NOT_ALLOWED, ServiceError.OPERATION_NOT_POSSIBLE)
+            raise not_associated("a release without an association")
         information: bytes | None = None
         given, security, offer = release.user_information, self._security, self._offer
         if given and given[0] in PROTECTED_TAGS and security is not None and self._ciphered and offer is not None:
             try:
                 opened = security.unprotect(given)
             except (SecurityError, DecodeError) as error:
-                return self._insecure(error)
+                raise insecure(self.client, error) from None
             response = InitiateResponse(self.conformance, offer.max_receive_pdu).encode()
             protection = opened.protection | self._added
             information = self._seal(security, response, opened.envelope, protection, opened.header)
@@ -614,17 +508,12 @@ class Association:
 
     # -- refusals ---------------------------------------------------------------------------------------------------
 
-    def _insecure(self, error: SecurityError | DecodeError) -> bytes:
-        """The exception-response to an APDU that fails the checks of security."""
-        why, service = _DECIPHERING
-        if isinstance(error, SecurityError):
-            why, service = _SECURITY_ERRORS.get(error.fault, _DECIPHERING)
-        self._warn(why)
-        self._note(why, f"client {self.client}: {error}")
-        answer = _exception(StateError.SERVICE_NOT_ALLOWED, service)
-        if isinstance(error, SecurityError) and error.last_counter is not None:
-            answer += max(error.last_counter, 0).to_bytes(4, "big")
-        return answer
+    def _not_served(self, error: NotServedError) -> bytes:
+        """The exception-response to a request that is not served, which is counted and told."""
+        if error.security:
+            self._warn(error.kind)
+        self._note(error.kind, error.why)
+        return error.encode()
 
     def _warn(self, why: str) -> None:
         if self._offer is not None:
@@ -640,22 +529,6 @@ class Association:
         self.counters[kind] += 1
         if self.explain is not None:
             self.explain(sentence)
-
-
-def _not_now(kind: str, why: str) -> NotServedError:
-    return NotServedError(kind, ServiceError.OPERATION_NOT_POSSIBLE, why)
-
-
-def _exception(state: StateError, service: ServiceError) -> bytes:
-    return bytes((ApduTag.EXCEPTION_RESPONSE, state, service))
-
-
-def _octet_string(data: bytes) -> bytes | None:
-    try:
-        value = axdr.decode_all(data)
-    except DecodeError:
-        return None
-    return value.value if value.tag == 9 and isinstance(value.value, bytes) else None
 
 
 def _inside(limit: int, overhead: int) -> int:

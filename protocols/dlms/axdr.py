@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterable
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, cast
 
 from protocols.dlms.enums import Tag
 from protocols.errors import DecodeError
@@ -62,6 +62,11 @@ class Data(NamedTuple):
 
     tag: int
     value: Value
+
+    @property
+    def elements(self) -> tuple[Data, ...]:
+        """Elements of an array or structure, in order; none for anything else."""
+        return cast("tuple[Data, ...]", self.value) if self.tag in _COMPOUND else ()
 
 
 NULL = b"\x00"
@@ -316,6 +321,7 @@ _FIXED: dict[int, int] = {
     Tag.DATE: 5,
     Tag.TIME: 4,
 }
+_COMPOUND = frozenset((Tag.ARRAY, Tag.STRUCTURE))
 _COUNTED = frozenset((Tag.OCTET_STRING, Tag.VISIBLE_STRING, Tag.UTF8_STRING))
 _SIGNED = frozenset((Tag.INT8, Tag.INT16, Tag.INT32, Tag.INT64))
 

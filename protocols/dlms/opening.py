@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from hmac import compare_digest
 
 from protocols.dlms.acse import (
@@ -13,10 +14,17 @@ from protocols.dlms.acse import (
     ProviderDiagnostic,
     UserDiagnostic,
 )
-from protocols.dlms.enums import ContextName, InitiateErrorCode, Mechanism
+from protocols.dlms.enums import ApduTag, ContextName, InitiateErrorCode, Mechanism
 from protocols.dlms.initiate import DLMS_VERSION, InitiateRequest, initiate_error
 from protocols.dlms.objects import Offer
-from protocols.dlms.security import TITLE_OCTETS, Protection
+from protocols.dlms.security import (
+    TITLE_OCTETS,
+    Protection,
+    Unprotected,
+    required_protection,
+    response_protection,
+)
+from protocols.errors import DecodeError
 
 LEAST_PDU = 64
 """Octets that a client must take in an APDU, unless it says 0 for no limit."""
@@ -25,6 +33,8 @@ ECDSA_CHALLENGE_OCTETS = range(32, 65)
 TITLED_MECHANISMS = frozenset((Mechanism.HLS_GMAC, Mechanism.HLS_SHA256, Mechanism.HLS_ECDSA))
 """Mechanisms that reckon with the system titles of both sides."""
 _VERSION_1 = 0x80
+_PROTECTED = frozenset((ApduTag.GLO_INITIATE_REQUEST, ApduTag.GENERAL_GLO_CIPHERING, ApduTag.GENERAL_CIPHERING))
+"""Tags of an InitiateRequest that comes protected."""
 
 
 class RejectedError(Exception):
@@ -58,6 +68,90 @@ class RejectedError(Exception):
             diagnostic=self.diagnostic,
             user_information=None if self.error is None else initiate_error(self.error),
         ).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """What is agreed between a client and an offer.
+
+    ``initiate`` is the client's InitiateRequest and ``sealed`` how that came, None in the clear. ``conformance`` is the
+    block negotiated, 24 bits; ``required`` and ``added`` are the security control bits that the policy asks of
+    requests, and of responses beyond those of their requests.
+    """
+
+    aarq: Aarq
+    offer: Offer
+    initiate: InitiateRequest
+    sealed: Unprotected | None
+    conformance: int
+    required: int
+    added: int
+
+    @property
+    def ciphered(self) -> bool:
+        """Whether the application context allows ciphered APDUs."""
+        return self.aarq.context == ContextName.LN_CIPHERED
+
+    @property
+    def limit(self) -> int:
+        """Longest answer, octets; 0 for no limit."""
+        return min((size for size in (self.initiate.max_pdu, self.offer.max_send_pdu) if size), default=0)
+
+    def accept(self, information: bytes, challenge: bytes | None) -> bytes:
+        """The AARE: ``information`` is the InitiateResponse, ``challenge`` ours where HLS is still to be passed."""
+        security, mechanism = self.offer.security, self.offer.mechanism
+        titled = self.ciphered or mechanism in TITLED_MECHANISMS
+        return Aare(
+            context=self.aarq.context,
+            result=AssociationResult.ACCEPTED,
+            source=DiagnosticSource.USER,
+            diagnostic=UserDiagnostic.NULL if challenge is None else UserDiagnostic.AUTHENTICATION_REQUIRED,
+            user_information=information,
+            title=security.system_title if titled and security is not None else None,
+            mechanism=None if challenge is None else mechanism,
+            authentication=challenge,
+        ).encode()
+
+
+def read_aarq(apdu: bytes) -> Aarq:
+    """An AARQ; raises RejectedError when it cannot be read."""
+    try:
+        return Aarq.decode(apdu)
+    except DecodeError as error:
+        raise RejectedError(f"AARQ: {error}", ProviderDiagnostic.NO_REASON, source=DiagnosticSource.PROVIDER) from None
+
+
+def agree(aarq: Aarq, offer: Offer) -> Agreement:
+    """What an AARQ and an offer come to; the offer's security then knows the client's title and dedicated key.
+
+    Raises RejectedError, and SecurityError or DecodeError for a protected InitiateRequest that cannot be opened.
+    """
+    check_names(aarq, offer)
+    security, information = offer.security, aarq.user_information
+    sealed: Unprotected | None = None
+    required = added = protection = 0
+    if security is not None:
+        if aarq.title is not None and len(aarq.title) == TITLE_OCTETS:
+            security.peer_title = aarq.title
+        if aarq.context == ContextName.LN_CIPHERED:
+            if information[:1] and information[0] in _PROTECTED:
+                sealed = security.unprotect(information)
+                information, protection = sealed.plain, sealed.protection
+            required, added = required_protection(security.policy), response_protection(security.policy)
+            if protection & required != required:
+                raise RejectedError(
+                    "an InitiateRequest protected less than the security policy asks",
+                    UserDiagnostic.AUTHENTICATION_FAILURE,
+                )
+    check_secret(aarq, offer)
+    try:
+        initiate = InitiateRequest.decode(information)
+    except DecodeError as error:
+        raise RejectedError(f"InitiateRequest: {error}", error=InitiateErrorCode.REFUSED) from None
+    conformance = check_initiate(initiate, offer, aarq.context == ContextName.LN_CIPHERED, protection)
+    if initiate.dedicated_key is not None and security is not None:
+        security.keys.dedicated = initiate.dedicated_key
+    return Agreement(aarq, offer, initiate, sealed, conformance, required, added)
 
 
 def check_version(aarq: Aarq) -> None:

@@ -6,7 +6,7 @@ title and that counter. A receiver takes each counter once and only upwards.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum, IntEnum, IntFlag
 from functools import lru_cache
 from hmac import compare_digest
@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from protocols.dlms import axdr
 from protocols.dlms.enums import ApduTag
+from protocols.dlms.general_ciphering import GeneralHeader, read_header
 from protocols.dlms.keywrap import unwrap, wrap
 from protocols.errors import DecodeError, LocalProtocolError, SecurityError, SecurityFault
 
@@ -96,26 +97,6 @@ class Keys:
         self.broadcast = broadcast
         self.dedicated = dedicated
         self.kek = kek
-
-
-@dataclass(frozen=True, slots=True)
-class GeneralHeader:
-    """What general-ciphering carries beside the ciphered content. ``wrapped_key`` is a key wrapped with the KEK."""
-
-    transaction_id: bytes = b""
-    originator: bytes = b""
-    recipient: bytes = b""
-    date_time: bytes = b""
-    other_information: bytes = b""
-    wrapped_key: bytes | None = None
-    identified: bool = False
-
-    def additional(self) -> bytes:
-        """What of it is authenticated, each part with its length."""
-        return b"".join(
-            axdr.sized(part)
-            for part in (self.transaction_id, self.originator, self.recipient, self.date_time, self.other_information)
-        )
 
 
 class Unprotected(NamedTuple):
@@ -261,7 +242,7 @@ class SecurityContext:
             return _SEALED
         if envelope is not Envelope.GENERAL_CIPHERING:
             return _SEALED + len(axdr.sized(self.system_title))
-        return _SEALED + len(b"".join(self._general_parts(header or GeneralHeader())[:2]))
+        return _SEALED + len(self._own(header or GeneralHeader())[0].encode())
 
     def authentication_tag(self, counter: int, challenge: bytes, title: bytes, suite: int | None = None) -> bytes:
         """SC, counter and GMAC over a challenge by the holder of ``title``: passes 3 and 4 of HLS-GMAC.
@@ -394,44 +375,22 @@ class SecurityContext:
     # -- general-ciphering ------------------------------------------------------------------------------------------
 
     def _general(self, plain: bytes, protection: int, header: GeneralHeader) -> bytes:
-        additional, info, key = self._general_parts(header)
-        authenticated = additional if self.header_authenticated else b""
+        own, key = self._own(header)
+        authenticated = own.additional() if self.header_authenticated else b""
         content = self._seal(plain, key, _next(self.counters), protection, authenticated)
-        return b"\xdd" + additional + info + axdr.length(len(content)) + content
+        return b"\xdd" + own.encode() + axdr.length(len(content)) + content
 
-    def _general_parts(self, header: GeneralHeader) -> tuple[bytes, bytes, bytes]:
-        """What goes before the ciphered content, with us as originator: authenticated parts, key-info; and the key."""
+    def _own(self, header: GeneralHeader) -> tuple[GeneralHeader, bytes]:
+        """``header`` with us as originator, and the key that it names."""
         own = replace(header, originator=self.system_title, recipient=self.peer_title)
-        if own.wrapped_key is not None:
-            return own.additional(), b"\x01\x01\x00" + axdr.sized(own.wrapped_key), self._unwrapped(own.wrapped_key)
-        return own.additional(), b"\x01\x00\x00" if own.identified else b"\x00", self.keys.encryption
+        return own, self.keys.encryption if own.wrapped_key is None else self._unwrapped(own.wrapped_key)
 
     def _open_general(self, apdu: bytes) -> Unprotected:
-        offset = 1
-        parts: list[bytes] = []
-        for _ in range(5):
-            part, offset = axdr.read_sized(apdu, offset)
-            parts.append(part)
-        transaction, originator, recipient, date_time, other = parts
-        wrapped: bytes | None = None
-        key, identified = self.keys.encryption, False
-        if offset >= len(apdu):
-            raise DecodeError("cut off", offset, "key-info")
-        present, offset = apdu[offset], offset + 1
-        if present:
-            choice, detail = apdu[offset : offset + 1], apdu[offset + 1 : offset + 2]
-            offset += 2
-            if choice == b"\x00" and detail == b"\x00":
-                identified = True
-            elif choice == b"\x01" and detail == b"\x00":
-                wrapped, offset = axdr.read_sized(apdu, offset)
-                key = self._unwrapped(wrapped)
-            else:
-                raise SecurityError(SecurityFault.KEY, "a key that is not held: the unicast key or a wrapped one is")
-        self._check_title(originator)
-        if recipient and recipient != self.system_title:
-            raise SecurityError(SecurityFault.TITLE, f"meant for {recipient.hex()}")
-        header = GeneralHeader(transaction, originator, recipient, date_time, other, wrapped, identified)
+        header, offset = read_header(apdu, 1)
+        key = self.keys.encryption if header.wrapped_key is None else self._unwrapped(header.wrapped_key)
+        self._check_title(header.originator)
+        if header.recipient and header.recipient != self.system_title:
+            raise SecurityError(SecurityFault.TITLE, f"meant for {header.recipient.hex()}")
         start, end = _content(apdu, offset)
         return self._open(apdu, start, end, Envelope.GENERAL_CIPHERING, key, self.counters, header)
 

@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 from protocols.dlms import axdr, requests
 from protocols.dlms.blocks import Incoming, Outgoing, OverlongError
-from protocols.dlms.enums import ApduTag, Conformance, DataAccessResult, ServiceError, StateError
+from protocols.dlms.enums import ApduTag, Conformance, DataAccessResult
 from protocols.dlms.objects import AccessRefused, Objects
+from protocols.dlms.refusals import malformed, not_negotiated, unanswerable, unknown
 from protocols.dlms.requests import (
     ActionBlock,
     ActionFirst,
@@ -38,38 +39,6 @@ _ACTION_BLOCK = 3 + 1 + 4
 
 Refused = Callable[[str, bytes, DataAccessResult], None]
 """Told of each refusal: the service, the descriptor and the result."""
-
-
-class NotServedError(Exception):
-    """A request that is answered by an exception-response. ``kind`` is what it counts as, ``why`` is for people."""
-
-    def __init__(
-        self, kind: str, service: ServiceError, why: str, state: StateError = StateError.SERVICE_NOT_ALLOWED
-    ) -> None:
-        super().__init__(why)
-        self.kind = kind
-        self.state = state
-        self.service = service
-        self.why = why
-
-    def encode(self) -> bytes:
-        """The exception-response."""
-        return bytes((ApduTag.EXCEPTION_RESPONSE, self.state, self.service))
-
-
-def not_negotiated(service: str) -> NotServedError:
-    """A service, or a form of one, that the association did not agree on."""
-    return NotServedError("not negotiated", ServiceError.SERVICE_NOT_SUPPORTED, f"{service} was not negotiated")
-
-
-def malformed(why: str) -> NotServedError:
-    """A request that cannot be read."""
-    return NotServedError("malformed", ServiceError.OTHER_REASON, why)
-
-
-def unknown(why: str) -> NotServedError:
-    """A service, or a form of one, that does not exist."""
-    return NotServedError("unknown service", ServiceError.SERVICE_NOT_SUPPORTED, why, StateError.SERVICE_UNKNOWN)
 
 
 class _LongRequest(NamedTuple):
@@ -396,8 +365,7 @@ class Services:
         """A list that is too long for one APDU, where the service has no blocks of its own."""
         if self._conformance & Conformance.GENERAL_BLOCK_TRANSFER:
             return whole
-        why = f"an answer of {len(whole)} octets has no way out"
-        raise NotServedError("answer too long", ServiceError.OTHER_REASON, why)
+        raise unanswerable(f"an answer of {len(whole)} octets has no way out")
 
 
 _SERVICES = {

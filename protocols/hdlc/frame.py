@@ -84,8 +84,12 @@ def encode_address(upper: int, lower: int | None = None, octets: int | None = No
     if octets is None:
         octets = 1 if lower is None else 2 if max(upper, lower) < 0x80 else 4
     limit = 0x3FFF if octets == 4 else 0x7F
-    if octets not in (1, 2, 4) or not 0 <= upper <= limit or (octets == 1) != (lower is None):
-        raise LocalProtocolError(f"upper address {upper}, lower address {lower} in {octets} octets")
+    if octets not in (1, 2, 4):
+        raise LocalProtocolError(f"an HDLC address of {octets} octets", expected="1, 2 or 4")
+    if not 0 <= upper <= limit:
+        raise LocalProtocolError(f"HDLC address {upper} in {octets} octets", expected=f"0..{limit}")
+    if (octets == 1) != (lower is None):
+        raise LocalProtocolError(f"an HDLC address of {octets} octets has {'no' if octets == 1 else 'a'} lower address")
     if lower is None:
         return bytes((upper << 1 | 1,))
     if not 0 <= lower <= limit:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from binascii import crc_hqx
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
-from typing import Protocol
+from collections.abc import Callable, Collection
 
 from protocols.crc import CHECKED, INVERTED, REFLECTED
 from protocols.errors import FrameError
@@ -32,8 +31,8 @@ from protocols.hdlc.frame import (
     encode_address,
     encode_parts,
 )
-from protocols.hdlc.headers import tables
-from protocols.hdlc.numbered import MAX_MESSAGE, Numbered
+from protocols.hdlc.link import NOT_QUIET, Link, Upper
+from protocols.hdlc.numbered import MAX_MESSAGE
 from protocols.hdlc.parameters import Parameters
 from protocols.hdlc.parameters import decode as decode_parameters
 from protocols.hdlc.reader import FrameReader
@@ -41,81 +40,10 @@ from protocols.hdlc.reader import FrameReader
 BACKLOG = MAX_MESSAGE
 """Octets of answers a link holds before it takes no more requests from a client that does not fetch them."""
 
-_NOT_QUIET = -1
 _CONNECTIONLESS = (UI, SNRM)
 
 # Why a frame is rejected, as bits of the third octet of FRMR.
 _UNDEFINED, _NO_INFORMATION, _TOO_LONG, _WRONG_NR = 1, 2, 4, 8
-
-
-class Upper(Protocol):
-    """What sits on a secondary station."""
-
-    def connected(self, link: Link) -> None:
-        """A client has set normal response mode; also after ``disconnected`` when it does so anew."""
-        ...
-
-    def received(self, link: Link, apdu: bytes) -> Sequence[bytes]:
-        """One whole APDU without LLC; each APDU returned is sent in answer, in order."""
-        ...
-
-    def unconfirmed(self, client: int, server: int, apdu: bytes) -> None:
-        """An APDU in a UI frame, outside any link; ``server`` is 127 when it was broadcast to all logical devices."""
-        ...
-
-    def disconnected(self, link: Link, why: str) -> None:
-        """The link has ended."""
-        ...
-
-
-class Link(Numbered):
-    """A client in normal response mode with one logical device; another object each time the client sets the mode.
-
-    ``client`` is its SAP, ``server`` the upper address of the logical device, ``parameters`` what was negotiated, seen
-    by this station.
-    """
-
-    __slots__ = (
-        "answers",
-        "busy",
-        "client",
-        "expected",
-        "heard",
-        "open",
-        "opening",
-        "rejection",
-        "requests",
-        "server",
-        "start",
-        "unanswered",
-    )
-
-    def __init__(self, client: int, server: int, destination: bytes, source: bytes) -> None:
-        super().__init__(source + destination)
-        self.client = client
-        self.server = server
-        self.address(destination, source)
-        self.open = True
-        self.busy = False  # the client has sent RNR
-        self.rejection = b""  # information of the FRMR that is repeated until the client sets the mode or disconnects
-        self.unanswered = 0  # I frames taken since this station last sent N(R)
-        self.heard = 0  # time of the last frame
-        self.expected = _NOT_QUIET  # control octet of the next request while nothing else is under way
-
-    def address(self, destination: bytes, source: bytes) -> None:
-        """The client writes the two addresses so."""
-        self.opening = destination + source
-        self.addresses = source + destination
-        self.start = len(self.opening) + 6  # of the information in a frame received, from its flag on
-        self.requests, self.answers = tables(self.opening, self.addresses)
-
-    def settle(self) -> None:
-        """See whether the next request may go the short way."""
-        quiet = not (self.queued or self.assembly or self.busy or self.rejection or self.unanswered)
-        self.expected = self.vs << 5 | POLL | self.vr << 1 if quiet and self.open else _NOT_QUIET
-
-    def __str__(self) -> str:
-        return f"client {self.client}, server {self.server}"
 
 
 class SecondaryStation:
@@ -275,7 +203,7 @@ class SecondaryStation:
         link.heard = now
         link.sent = []
         link.vr = vr = link.vr + 1 & 7
-        link.expected = _NOT_QUIET
+        link.expected = NOT_QUIET
         answers = self._upper.received(link, data[start + 3 : end])
         if not link.open:
             return b""
@@ -387,7 +315,7 @@ class SecondaryStation:
             most = link.parameters.max_info_receive
             return self._reject(link, frame, _TOO_LONG, f"information of {len(information)} octets, at most {most}")
         if not link.valid(acknowledged):
-            return self._reject(link, frame, _WRONG_NR, f"N(R)={acknowledged}, {_expected(link)} expected")
+            return self._reject(link, frame, _WRONG_NR, f"N(R)={acknowledged}, {link.acknowledgeable} expected")
         link.acknowledge(acknowledged)
         link.busy = False
         if number != link.vr:
@@ -420,7 +348,7 @@ class SecondaryStation:
         if frame.information:
             self._reject(link, frame, _UNDEFINED | _NO_INFORMATION, "which has no information")
         elif not link.valid(acknowledged):
-            self._reject(link, frame, _WRONG_NR, f"N(R)={acknowledged}, {_expected(link)} expected")
+            self._reject(link, frame, _WRONG_NR, f"N(R)={acknowledged}, {link.acknowledgeable} expected")
         else:
             link.acknowledge(acknowledged)
             link.busy = frame.control & 0x0F == RNR
@@ -439,7 +367,7 @@ class SecondaryStation:
     def _turn(self, link: Link, poll: int) -> list[bytes]:
         """What to send when P = 1 has given this station the turn; nothing without."""
         if not poll:
-            link.expected = _NOT_QUIET
+            link.expected = NOT_QUIET
             return []
         link.unanswered = 0
         if link.rejection:
@@ -456,7 +384,7 @@ class SecondaryStation:
     def _reject(self, link: Link, frame: Frame, why: int, sentence: str) -> None:
         """Frame reject exception (ISO/IEC 13239, 5.5.4)."""
         link.rejection = bytes((frame.control, link.vr << 5 | link.vs << 1, why))
-        link.expected = _NOT_QUIET
+        link.expected = NOT_QUIET
         self._note("rejected", f"{link}: {frame} rejected: {sentence}")
 
     def _send(self, addresses: bytes, control: int, information: bytes = b"") -> list[bytes]:
@@ -481,7 +409,7 @@ class SecondaryStation:
 
     def _end(self, link: Link, why: str) -> None:
         link.open = False
-        link.expected = _NOT_QUIET
+        link.expected = NOT_QUIET
         del self._links[link.client, link.server]
         if self._recent is link:
             self._recent = None
@@ -495,9 +423,3 @@ class SecondaryStation:
         if self.inter_octet_timeout and self._reader.pending:
             due.append(self._last_octet + self.inter_octet_timeout)
         self._due = min(due, default=None)
-
-
-def _expected(link: Link) -> str:
-    """The N(R) that are right."""
-    oldest = link.vs - len(link.sent) & 7
-    return str(link.vs) if oldest == link.vs else f"{oldest}..{link.vs}"

@@ -13,7 +13,7 @@ from protocols.iec62056_21.message import (
     Readout,
     bcc,
 )
-from protocols.iec62056_21.meter import Content, Meter, MeterSettings, Phase
+from protocols.iec62056_21.meter import Meter, Phase
 from protocols.iec62056_21.reader import (
     Accepted,
     Ended,
@@ -30,6 +30,7 @@ from protocols.iec62056_21.reader import (
     Values,
     Wanted,
 )
+from protocols.iec62056_21.settings import Content, MeterSettings
 
 __all__ = [
     "BAUD_CODES",

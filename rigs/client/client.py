@@ -231,11 +231,18 @@ class DlmsClient:
                     await stirred
             except TimeoutError:
                 if not self.machine.stalled():
-                    self.machine.abandon(NoAnswer(f"no answer for {self.options.timeout:g} s"))
+                    self.machine.abandon(NoAnswer(f"no answer for {self.options.timeout:g} s{self._doubt}"))
                 self._flush()
                 continue
             if progress is not None:
                 progress(exchange.octets, exchange.blocks)
+
+    @property
+    def _doubt(self) -> str:
+        """What may be wrong where nothing has been heard yet."""
+        if self.negotiated is not None:
+            return ""
+        return f"; is server SAP {self.options.server} there, and is this the right kind of port?"
 
     def _flush(self) -> bool:
         """Send what is due; whether there was anything."""

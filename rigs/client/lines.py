@@ -13,7 +13,7 @@ from pathlib import Path
 import serial
 from serial import rfc2217
 
-from rigs.ports.serial_adaptor import find_adaptor
+from rigs.ports.serial_adaptor import find_adaptor, serial_error
 from rigs.ports.spec import PortError, PortKind, PortSpec, describe_os_error, network_address
 from rigs.ports.uart import character, character_time
 
@@ -73,8 +73,6 @@ class TcpLine(Line, asyncio.Protocol):
                 await loop.create_connection(lambda: self, self.spec.host, self.spec.port)
         except TimeoutError:
             raise PortError(str(self.spec), "no connection in time", "is the host right?") from None
-        except ConnectionRefusedError:
-            raise PortError(str(self.spec), "nobody listens there", "is the rig running? `smets1 up`") from None
         except OSError as error:
             raise describe_os_error(self.spec, error) from None
 
@@ -120,10 +118,8 @@ class SerialLine(Line):
                 str(path), self.baud, timeout=0, write_timeout=0, exclusive=None if self._terminal else True
             )
             self._frame(self.character)
-        except serial.SerialException as error:
-            raise _reason(self.spec, error) from None
-        except OSError as error:
-            raise describe_os_error(self.spec, error) from None
+        except (OSError, termios.error) as error:
+            raise serial_error(self.spec, error) from None
         self._descriptor = self._uart.fileno()
         os.set_blocking(self._descriptor, False)
         loop.add_reader(self._descriptor, self._readable)
@@ -139,10 +135,8 @@ class SerialLine(Line):
             if self._uart.baudrate != baud:
                 self._uart.baudrate = baud
             self._frame(framing)
-        except serial.SerialException as error:
-            raise _reason(self.spec, error) from None
         except (OSError, termios.error) as error:
-            raise describe_os_error(self.spec, OSError(*error.args)) from None
+            raise serial_error(self.spec, error) from None
 
     def _frame(self, framing: str) -> None:
         if self._terminal or self._uart is None:
@@ -208,9 +202,8 @@ class Rfc2217Line(Line):
                 self._uart = await self._loop.run_in_executor(None, self._opened)
         except TimeoutError:
             raise PortError(str(self.spec), "no connection in time", "is it an RFC 2217 port?") from None
-        except serial.SerialException as error:
-            advice = "is the rig running? `smets1 up`"
-            raise PortError(str(self.spec), str(error).rpartition(": ")[2].lower(), advice) from None
+        except OSError as error:
+            raise serial_error(self.spec, error) from None
         self.open = True
         threading.Thread(target=self._listen, args=(self._uart, self._loop), daemon=True).start()
 
@@ -232,7 +225,7 @@ class Rfc2217Line(Line):
                 if data:
                     data += uart.read(uart.in_waiting)
                     loop.call_soon_threadsafe(self._arrived, data)
-        except (serial.SerialException, OSError):
+        except OSError:
             with contextlib.suppress(RuntimeError):  # the loop may have ended before the thread
                 loop.call_soon_threadsafe(self._break_off, PortError(str(self.spec), "the connection was closed"))
 
@@ -254,12 +247,16 @@ class Rfc2217Line(Line):
         }
         try:
             await loop.run_in_executor(None, uart.apply_settings, settings)
-        except (serial.SerialException, ValueError) as error:
+        except (OSError, ValueError) as error:
             raise PortError(str(self.spec), f"settings {baud} Bd {framing} were refused: {error}") from None
 
     def send(self, data: bytes) -> None:
-        if self._uart is not None and self._loop is not None:
+        if self._uart is None:
+            return
+        try:
             self._uart.write(data)
+        except OSError as error:
+            self._break_off(serial_error(self.spec, error))
 
     def close(self) -> None:
         super().close()
@@ -277,15 +274,6 @@ def make_line(spec: PortSpec) -> Line:
             return Rfc2217Line(spec)
         case _:
             return TcpLine(spec)
-
-
-def _reason(spec: PortSpec, error: serial.SerialException) -> PortError:
-    number = error.errno
-    if number is None and isinstance(error.__context__, termios.error | OSError):
-        number = error.__context__.args[0]
-    if isinstance(number, int):
-        return describe_os_error(spec, OSError(number, os.strerror(number)))
-    return PortError(str(spec), str(error).partition(":")[0] or "cannot be opened")
 
 
 def _nowhere(_what: object) -> None:

@@ -106,7 +106,9 @@ class DatagramLink(Link, asyncio.DatagramProtocol):
                 self.received(apdu)
 
     def error_received(self, exc: Exception) -> None:
-        self.lost(PortError(str(self._spec), "nobody listens there", "is the rig running? `smets1 up`"))
+        self.lost(
+            describe_os_error(self._spec, exc) if isinstance(exc, OSError) else PortError(str(self._spec), str(exc))
+        )
 
 
 class HdlcLink(Link):

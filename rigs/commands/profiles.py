@@ -7,15 +7,15 @@ from typing import Any
 
 from rich.table import Table
 
-from firmware_profiles import loader
+from firmware_profiles import files, loader
 from rigs.commands.output import console
 
 
 def list_profiles() -> None:
     """Print every profile that comes with the package, with who made what it stands for."""
     table = Table("Profile", "Kind", "Make and model", "Firmware")
-    for name in loader.names():
-        identity = loader.read(name).identity
+    for name in files.names():
+        identity = files.read(name).identity
         table.add_row(name, identity.kind, f"{identity.make} {identity.model}", identity.version)
     console().print(table)
 
@@ -25,20 +25,20 @@ def show_profile(name: str, origin: bool) -> None:
 
     Raises ProfileError.
     """
-    profile = loader.read(name)
-    tables = loader.merged(name)
-    for path in loader.leaves(tables):
+    profile = files.read(name)
+    tables = files.merged(name)
+    for path in files.leaves(tables):
         line = f"{path} = {_text(_at(tables, path))}"
-        print(f"{line}  # {loader.provenance_of(profile.provenance, path)}" if origin else line)
+        print(f"{line}  # {files.provenance_of(profile.provenance, path)}" if origin else line)
 
 
 def check_profiles(names: list[str]) -> int:
     """Check profiles by name or file, all of the package without one; 1 when one has a fault, else 0."""
     code = 0
-    for name in names or loader.names():
+    for name in names or files.names():
         try:
             loader.check(name)
-        except loader.ProfileError as error:
+        except files.ProfileError as error:
             code = 1
             print(f"smets1: {' '.join(str(error).split())}", file=sys.stderr)
         else:

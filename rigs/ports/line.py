@@ -10,6 +10,8 @@ line can
 * put even parity in bit 7 of 7-bit text on transports that cannot carry parity (*software parity*).
 
 The times of a wire are the machine's, also when the rig's clock is stepped or accelerated: the far end lives in them.
+On a real wire, behind a UART of the port's own, the rate, the parity and the time of characters are not modelled: there
+the line sets the UART as the device is set.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import TYPE_CHECKING, Protocol
 
@@ -116,11 +118,11 @@ class Line:
         self.octets_in = 0
         self.octets_out = 0
         self._driver = driver
-        self._options = options
+        self._owns_uart = owns_uart
+        self._options = self._applicable(options)
         self._tap = tap
         self._seed = seed or name
         self._chance: Random | None = None
-        self._owns_uart = owns_uart
         self.next_timeout = stack.next_timeout
         self._entry = driver.watch(self)
         self._incoming: deque[tuple[float, bytes]] = deque()
@@ -144,8 +146,11 @@ class Line:
 
     @options.setter
     def options(self, options: LineOptions) -> None:
-        self._options = options
+        self._options = self._applicable(options)
         self.arrived = self._choose()
+
+    def _applicable(self, options: LineOptions) -> LineOptions:
+        return replace(options, baud=False, pacing=False) if self._owns_uart else options
 
     @property
     def tap(self) -> Tap | None:
@@ -196,7 +201,7 @@ class Line:
 
     def opened(self) -> None:
         """The far end is there."""
-        self.stack.opened()
+        self.stack.opened(self._driver.now())
         self._driver.settle(self._entry)
         if self.stack.drop:
             self.transport.hang_up()
@@ -204,6 +209,7 @@ class Line:
     def timeout(self, now: int) -> None:
         """A time-out of the stack has come; what it sends goes through ``transmit``."""
         self.stack.timeout(now)
+        self._follow()
         if self.stack.drop:
             self.transport.hang_up()
 
@@ -308,7 +314,7 @@ class Line:
         stack, transport = self.stack, self.transport
         self.octets_in += len(data)
         framing = ""
-        if self._options.baud and not self._owns_uart:
+        if self._options.baud:
             baud, framing = transport.rate(), transport.framing()
             before, self._rate_seen = self._rate_seen, baud
             if baud and baud not in stack.bauds and before in stack.bauds:
@@ -343,8 +349,8 @@ class Line:
         if answer:
             # A change of rate or framing may come before or after what is said: that is the stack's to say.
             self._send(answer, stack.send_baud, stack.send_character, True)
-        elif self._owns_uart:
-            transport.follow(stack.baud, self.listening)
+        else:
+            self._follow()
         self._driver.settle(self._entry)
         if stack.drop:
             transport.hang_up()
@@ -364,8 +370,11 @@ class Line:
     # -- towards the client -----------------------------------------------------------------------------------------
 
     def _transmit(self, data: bytes) -> None:
-        """Octets of the stack that no arriving octets asked for."""
-        self._send(data, self.stack.baud, self.stack.character, False)
+        """Octets of the stack that no arriving octets asked for; none where only its settings have changed."""
+        if data:
+            self._send(data, self.stack.baud, self.stack.character, False)
+        else:
+            self._follow()
         self._driver.settle(self._entry)
 
     def _send(self, data: bytes, baud: int, framing: str, answer: bool) -> None:
@@ -373,15 +382,13 @@ class Line:
         self.octets_out += len(data)
         if self._tap is not None:
             self._tap(self._driver.clock.now, False, data)
-        if self._owns_uart:
-            self.transport.follow(baud, framing)
-        elif framing == "7E1" and options.software_parity and not self.transport.framing():
+        if framing == "7E1" and options.software_parity and not self.transport.framing():
             data = data.translate(EVEN_PARITY)
         wait = self.stack.turnaround / SECOND if answer and options.turnaround else 0.0
         # The far end's rate was looked at when the octets came that this answers.
         same_rate = (answer and self._rate_seen == baud) or self._same_rate(baud)
         if not self._out and not wait and not options.pacing and same_rate and self._same_framing(framing):
-            self.transport.write(data)
+            self._write(data, baud, framing)
         elif self._out_octets + len(data) > BACKLOG:
             self._note("lost out", len(data), f"{len(data)} octets lost: {self._out_octets} still wait to go out")
         else:
@@ -390,18 +397,28 @@ class Line:
             self._out_octets += len(data)
             if self._out_timer is None:
                 self._pump()
+
+    def _write(self, data: bytes, baud: int, framing: str) -> None:
+        """Hand octets to the port. Its own UART, if it has one, sends them so and then listens as the device does."""
+        if self._owns_uart:
+            self.transport.follow(baud, framing)
+        self.transport.write(data)
+        self._follow()
+
+    def _follow(self) -> None:
+        """Set the port's own UART as the device listens."""
         if self._owns_uart:
             self.transport.follow(self.stack.baud, self.listening)
 
     def _same_rate(self, baud: int) -> bool:
         """Whether the far end is set to hear this rate, as far as can be seen."""
-        if not self._options.baud or self._owns_uart:
+        if not self._options.baud:
             return True
         far = self.transport.rate()
         return not far or far == baud
 
     def _same_framing(self, framing: str) -> bool:
-        if not self._options.baud or self._owns_uart:
+        if not self._options.baud:
             return True
         far = self.transport.framing()
         return not far or far == framing
@@ -439,7 +456,7 @@ class Line:
                     self._out[0].ready = max(self._out[0].ready, head.ready)
             if not (self._same_rate(head.baud) and self._same_framing(head.framing)):
                 piece = self._garbled(piece, head)
-            self.transport.write(piece)
+            self._write(piece, head.baud, head.framing)
 
     def _garbled(self, data: bytes, output: _Output) -> bytes:
         baud, framing = self.transport.rate() or output.baud, self.transport.framing()

@@ -7,7 +7,6 @@ The client sets rate, data bits, parity and stop bits, and the line model sees t
 from __future__ import annotations
 
 import asyncio
-import socket
 import struct
 from collections.abc import Callable
 from typing import Any, cast
@@ -112,22 +111,18 @@ class _TelnetConnection(Connection):
         self._manager: Any
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        if not self.taken_over(transport):
+            return
         if self._serial_port.client is not None:
             self._serial_port.refuse("another client is connected, and a line has one far end: refused")
-            transport.abort()
+            self.abort()
             return
         self._accepted = True
         self._serial_port.client = self
-        raw: socket.socket = transport.get_extra_info("socket")
-        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        transport.set_write_buffer_limits(high=1 << 18)
         self.line = self._serial_port.line
         self.uart = VirtualUart(self._flush)
         # Typed for a real serial.Serial; what it uses of one is here.
-        self._manager = rfc2217.PortManager(cast("Any", self.uart), cast("Any", _Raw(transport)))
+        self._manager = rfc2217.PortManager(cast("Any", self.uart), cast("Any", _Raw(self._transport)))
         self.line.opened()
 
     def connection_lost(self, exc: Exception | None) -> None:

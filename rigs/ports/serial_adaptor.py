@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import termios
 from collections import deque
 
@@ -18,6 +19,7 @@ from rigs.ports.uart import character, character_time
 
 _CHUNK = 4096
 _PENDING = 1 << 16  # octets kept for an adaptor that is slow
+_LATENCY = 0.005  # s from the system's hand to the wire, at most: a USB adaptor's frames and buffer
 
 
 def find_adaptor(spec: PortSpec) -> str:
@@ -30,6 +32,16 @@ def find_adaptor(spec: PortSpec) -> str:
             return device
     there = ", ".join(f"{number} ({device})" for number, device in found) or "none"
     raise PortError(str(spec), "no adaptor with that serial number is plugged in", f"plugged in now: {there}")
+
+
+def serial_error(spec: PortSpec, error: OSError | termios.error) -> PortError:
+    """What pyserial or the system said about a port: by the system's number, which pyserial hides behind its own."""
+    for cause in (error.__context__, error):
+        # termios.error is no OSError, but is made of the same two parts.
+        known = OSError(*cause.args) if isinstance(cause, termios.error) else cause
+        if isinstance(known, OSError) and known.errno is not None:
+            return describe_os_error(spec, known)
+    return PortError(str(spec), re.split(" ?[:[]", str(error))[0].lower() or "cannot be opened")
 
 
 class SerialPort(Port):
@@ -45,6 +57,7 @@ class SerialPort(Port):
         self._queue: deque[bytes | tuple[int, str]] = deque()
         self._queued = 0
         self._last = self._setting  # the last setting queued or made
+        self._clear = 0.0  # loop time at which all that was written has left the UART
         self._timer: asyncio.TimerHandle | None = None
         self._writing = False
 
@@ -62,23 +75,13 @@ class SerialPort(Port):
         self.device = find_adaptor(self.spec)
         try:
             self._uart = serial.Serial(self.device, self._setting[0], timeout=0, write_timeout=0, exclusive=True)
-        except serial.SerialException as error:
-            raise self._reason(error) from None
-        except OSError as error:
-            raise describe_os_error(self.spec, error) from None
+        except (OSError, termios.error) as error:
+            raise serial_error(self.spec, error) from None
         self._descriptor = self._uart.fileno()
         os.set_blocking(self._descriptor, False)
         self.line = self.add_line(self, owns_uart=True)
-        self.follow(self.line.stack.baud, self.line.listening)
         self.driver.loop.add_reader(self._descriptor, self._readable)
-
-    def _reason(self, error: serial.SerialException) -> PortError:
-        for cause in (error.__context__, error):
-            # termios.error is no OSError, but is made of the same two parts.
-            number = cause.args[0] if isinstance(cause, termios.error) else getattr(cause, "errno", None)
-            if isinstance(number, int):
-                return describe_os_error(self.spec, OSError(number, os.strerror(number)))
-        return PortError(str(self.spec), str(error).partition(":")[0] or "cannot be opened")
+        self.follow(self.line.stack.baud, self.line.listening)
 
     def close(self) -> None:
         if self._uart is None:
@@ -130,10 +133,9 @@ class SerialPort(Port):
             head = self._queue[0]
             try:
                 if isinstance(head, tuple):
-                    waiting = self._uart.out_waiting
-                    if waiting:
-                        wait = waiting * character_time(*self._setting) / 1e9
-                        self._timer = self.driver.loop.call_later(wait + 0.001, self._drained)
+                    wait = self._until_clear()
+                    if wait > 0:
+                        self._timer = self.driver.loop.call_later(wait, self._drained)
                         return
                     self._set(*head)
                     self._queue.popleft()
@@ -145,6 +147,8 @@ class SerialPort(Port):
                 self._unplugged()
                 return
             self._queued -= sent
+            if sent:
+                self._clear = max(self._clear, self.driver.loop.time() + _LATENCY) + sent * self._each
             assert isinstance(head, bytes)
             if sent == len(head):
                 self._queue.popleft()
@@ -153,6 +157,19 @@ class SerialPort(Port):
                 self._writing = True
                 self.driver.loop.add_writer(self._descriptor, self._writable)
                 return
+
+    @property
+    def _each(self) -> float:
+        """Seconds that a character takes as the UART is set now."""
+        return character_time(*self._setting) / 1e9
+
+    def _until_clear(self) -> float:
+        """Seconds until the last octet has left, 0 or less once it has: a new setting would spoil it.
+
+        What waits in a UART's own buffer the system does not count, so the time it takes is reckoned with.
+        """
+        assert self._uart is not None
+        return max(self._uart.out_waiting * self._each, self._clear - self.driver.loop.time())
 
     def _drained(self) -> None:
         self._timer = None
@@ -173,7 +190,10 @@ class SerialPort(Port):
             # Pseudo terminals and some adaptors have no 7E1: the rate is what matters most.
             self.line.counters["settings refused"] += 1
             if self.line.explain is not None:
-                self.line.explain(f"{self.device} refuses {baud} Bd {framing} ({error}); it goes on at {baud} Bd 8N1")
+                self.line.explain(
+                    f"{self.device} refuses {baud} Bd {framing} ({error}); it goes on at {baud} Bd 8N1"
+                    " (software_parity = true adds the parity)"
+                )
             try:
                 self._uart.apply_settings({"baudrate": baud, "bytesize": 8, "parity": "N", "stopbits": 1})
             except termios.error as worse:

@@ -123,6 +123,10 @@ def describe_os_error(spec: PortSpec, error: OSError) -> PortError:
             return PortError(port, "the port is in use", "stop the other program or choose another number (0: any)")
         case errno.EADDRNOTAVAIL:
             return PortError(port, "this machine does not have that address", "use 127.0.0.1, 0.0.0.0 or its own")
+        case errno.ECONNREFUSED:
+            return PortError(port, "nobody listens there", "is the rig running? `smets1 up`")
+        case errno.ECONNRESET | errno.EPIPE:
+            return PortError(port, "the far end closed the connection", "is it this kind of port?")
         case errno.EACCES | errno.EPERM if network:
             return PortError(port, "no permission", "use a port number from 1024 up")
         case errno.EACCES | errno.EPERM if spec.kind is PortKind.SERIAL:
@@ -139,9 +143,9 @@ def describe_os_error(spec: PortSpec, error: OSError) -> PortError:
             return PortError(port, "no such device", "is the adaptor plugged in?")
         case errno.ENXIO | errno.ENODEV | errno.EIO:
             return PortError(port, "the device has gone", "plug it in and start again")
-        case errno.ENOTTY | errno.EINVAL if not network:
+        case errno.ENOTTY | errno.EINVAL | errno.EISDIR if not network:
             return PortError(port, "not a serial device", "name a serial port such as /dev/ttyUSB0")
         case _ if network and isinstance(error, socket.gaierror):
-            return PortError(port, f"unknown host {spec.host}", "write an address of this machine")
+            return PortError(port, f"unknown host {spec.host}", "check its name or write an address")
         case _:
             return PortError(port, error.strerror or str(error))

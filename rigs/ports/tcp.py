@@ -26,15 +26,23 @@ class Connection(asyncio.BufferedProtocol):
         self.line: Line
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if self.taken_over(transport):
+            self.line = self._port.add_line(self)
+            self._port.joined(self)
+            self.line.opened()
+
+    def taken_over(self, transport: asyncio.BaseTransport) -> bool:
+        """Set the connection up; False where the port was closed while it was made, and it is closed too."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        if not self._port.listening:
+            transport.abort()
+            return False
         transport.set_write_buffer_limits(high=_HIGH_WATER)
         raw: socket.socket = transport.get_extra_info("socket")
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        self.line = self._port.add_line(self)
-        self._port.joined(self)
-        self.line.opened()
+        return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._port.left(self)
@@ -89,6 +97,11 @@ class TcpPort(Port):
         self._server: asyncio.Server | None = None
         self._number = spec.port
 
+    @property
+    def listening(self) -> bool:
+        """Whether the port is open."""
+        return self._server is not None
+
     def protocol(self) -> Connection:
         """What serves a new connection."""
         return Connection(self)
@@ -134,9 +147,10 @@ class TcpPort(Port):
         return total
 
     def left(self, connection: Connection) -> None:
-        """A connection has gone."""
-        self._connections.remove(connection)
-        self.drop_line(connection.line)
+        """A connection has gone; one that never joined has no line."""
+        if connection in self._connections:
+            self._connections.remove(connection)
+            self.drop_line(connection.line)
 
 
 class _Peer:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
-from emulator.cosem.view import View
+from emulator.cosem.view import AssociationView
 from emulator.device import Device, Identity
 from emulator.electricity import ElectricityMeter
 from emulator.load import Constant
@@ -245,7 +245,7 @@ class Hand:
     def __init__(self, device: Device, association: str = "management") -> None:
         model = device.firmware.model
         self.device = device
-        self.view = View(device, model, model.by_name[association], None)
+        self.view = AssociationView(device, model, model.by_name[association], None)
 
     def read(self, class_id: int, name: str, index: int = 2, selection: bytes | None = None) -> bytes:
         """An attribute, encoded."""

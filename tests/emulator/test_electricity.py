@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from emulator.cosem.view import View
+from emulator.cosem.view import AssociationView
 from emulator.electricity import ElectricityMeter
 from emulator.load import MICRO, UNIT, Constant, Steps, household_electricity
 from emulator.time import DAY, HOUR, MINUTE, SECOND, Clock
@@ -33,7 +33,7 @@ def test_every_attribute_is_of_its_type(new_esme: Esme, name: str) -> None:
     meter.settle()
     for key, item in meter.firmware.model.objects.items():
         for index, attribute in item.attributes.items():
-            data = axdr.decode_all(attribute.read(View(meter, meter.firmware.model, 0, None)))
+            data = axdr.decode_all(attribute.read(AssociationView(meter, meter.firmware.model, 0, None)))
             assert attribute.type.check(data), f"{item.title} {key.hex()} attribute {index}: {data}"
 
 
@@ -41,8 +41,9 @@ def test_the_same_seed_makes_the_same_meter(new_esme: Esme) -> None:
     def everything(seed: int) -> list[bytes]:
         meter = new_esme(Clock(START), household_electricity(seed, "a"), days=40, seed=seed)
         meter.settle()
-        objects = meter.firmware.model.objects.values()
-        return [attribute.read(meter.internal) for item in objects for attribute in item.attributes.values()]
+        model = meter.firmware.model
+        view = AssociationView(meter, model, 0, None)
+        return [attribute.read(view) for item in model.objects.values() for attribute in item.attributes.values()]
 
     assert everything(1) == everything(1)
     assert everything(1) != everything(2)
@@ -53,9 +54,9 @@ def test_size_of_one_more_meter(new_esme: Esme) -> None:
     clock = Clock(START)
     descriptor = b"\0\x03" + obis.parse("1-0:1.8.0") + b"\x02"
 
-    def one(number: int) -> tuple[ElectricityMeter, View]:
+    def one(number: int) -> tuple[ElectricityMeter, AssociationView]:
         meter = new_esme(clock, household_electricity(1, f"m{number}"), days=396, device_id=f"m{number}")
-        view = View(meter, meter.firmware.model, 1, None)
+        view = AssociationView(meter, meter.firmware.model, 1, None)
         view.get(descriptor)
         return meter, view
 

@@ -163,7 +163,7 @@ def test_an_unknown_calorific_value_type_is_refused_by_the_profile(home: Home) -
 loads = st.one_of(st.integers(0, 10**10).map(Constant), st.integers(1, 5).map(lambda seed: household_gas(seed, "any")))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     first=loads,
     changes=st.lists(st.tuples(st.integers(1, 3 * HOUR), st.booleans(), loads), max_size=6),

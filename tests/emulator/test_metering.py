@@ -100,7 +100,7 @@ def column(meter: ElectricityMeter, buffer: str, number: int) -> list[Any]:
     return [row[number] for row in plain(axdr.decode_all(meter.buffer(buffer).encoded()))]
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=120, suppress_health_check=[HealthCheck.too_slow])
 @given(happens=events, profile=FIRMWARE)
 def test_energy_is_conserved(
     new_esme: Callable[..., ElectricityMeter], happens: list[tuple[str, Any]], profile: str
@@ -124,7 +124,7 @@ def test_energy_is_conserved(
     assert sum(meter.metering.rate_amounts(meter.time)) == ledger.imported
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(happens=events, profile=FIRMWARE, looked_at=st.sets(st.integers(0, 25)))
 def test_when_a_profile_is_read_makes_no_difference_to_its_rows(
     new_esme: Callable[..., ElectricityMeter], happens: list[tuple[str, Any]], profile: str, looked_at: set[int]

@@ -10,7 +10,7 @@ import pytest
 from emulator.cosem.classes import CLASSES
 from emulator.cosem.compiler import compile_model
 from emulator.cosem.model import Attribute, Binding, Grant, InterfaceClass, Invoker, Method, ObjectSpec, attribute_key
-from emulator.cosem.view import View
+from emulator.cosem.view import AssociationView, View
 from emulator.electricity import ELECTRICITY, ElectricityMeter
 from firmware_profiles.loader import load
 from protocols import obis
@@ -45,7 +45,7 @@ def test_a_class_of_ones_own_is_served_and_listed(esme: Callable[..., Electricit
     spec = ObjectSpec(9100, 0, NAME, "Tenant", "tenancy", values={"tenant": "first"})
     grants = {"tenancy": {"management": Grant(get=frozenset("*"), action=frozenset("*"))}}
     model = compile_model(ELECTRICITY, profile.associations, [spec], grants, {**CLASSES, (9100, 0): TENANT})
-    view = View(meter, model, model.by_name["management"], None)
+    view = AssociationView(meter, model, model.by_name["management"], None)
     tenant, change = (b"\x23\x8c" + NAME + bytes((index,)) for index in (2, 1))
     assert view.get(tenant) == axdr.octets(b"first")
     assert view.action(change, axdr.octets(b"second")) == axdr.boolean(True)

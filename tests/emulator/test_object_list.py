@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from emulator.cosem.model import CosemObject, MethodMode, ObjectModel
-from emulator.cosem.view import View
+from emulator.cosem.view import AssociationView
 from emulator.device import Device
 from emulator.premises import Premises, build_premises
 from emulator.time import HOUR, Clock
@@ -87,7 +87,7 @@ def test_what_is_not_offered_cannot_be_set_or_run(profile: str) -> None:
     _, device = built(profile)
     model = device.firmware.model
     for index, spec in enumerate(model.associations):
-        view = View(device, model, index, None)
+        view = AssociationView(device, model, index, None)
         listed = {(row[0], row[2]): row for row in plain(axdr.decode_all(model.object_list(index)))}
         for item in model.objects.values():
             row = listed.get((item.class_id, item.logical_name))
@@ -100,7 +100,7 @@ def test_what_is_not_offered_cannot_be_set_or_run(profile: str) -> None:
                     assert denied(view, item, number, attribute=False), f"{spec.name}: {item.title} {number}"
 
 
-def denied(view: View, item: CosemObject, index: int, *, attribute: bool) -> bool:
+def denied(view: AssociationView, item: CosemObject, index: int, *, attribute: bool) -> bool:
     """Whether an attribute cannot be set, or a method not be run, for want of a right."""
     descriptor = item.class_id.to_bytes(2, "big") + item.logical_name + bytes((index,))
     try:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from emulator.cosem.view import View
+from emulator.cosem.view import AssociationView
 from emulator.electricity import ElectricityMeter
 from emulator.load import MICRO, Steps
 from emulator.supply import Way
@@ -89,7 +89,7 @@ def deeds(draw: st.DrawFn) -> tuple[str, Any, Any]:
     return kind, draw(st.integers(1, 3 * DAY)), None
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(deeds(), min_size=1, max_size=15))
 def test_a_meter_survives_its_client(
     new_esme: Callable[..., ElectricityMeter], done: list[tuple[str, Any, Any]]
@@ -98,7 +98,7 @@ def test_a_meter_survives_its_client(
 
 
 @pytest.mark.slow
-@settings(max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=1500, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(deeds(), min_size=1, max_size=15))
 def test_a_meter_survives_many_clients(
     new_esme: Callable[..., ElectricityMeter], done: list[tuple[str, Any, Any]]
@@ -111,7 +111,7 @@ def survive(new_esme: Callable[..., ElectricityMeter], done: list[tuple[str, Any
     clock = Clock(START)
     meter = new_esme(clock, Steps([START, START + HOUR], [500 * MICRO, 9000 * MICRO]))
     view = meter.internal
-    reader = View(meter, MODEL, MODEL.by_name["management"], None)
+    reader = AssociationView(meter, MODEL, MODEL.by_name["management"], None)
     for kind, what, value in done:
         try:
             match kind:

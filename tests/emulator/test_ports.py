@@ -139,11 +139,11 @@ def test_a_connection_too_many_is_dropped(home: Home) -> None:
     for stack in stacks:
         stack.closed()
     for stack in stacks:
-        stack.opened()
+        stack.opened(START)
     assert [stack.drop for stack in stacks] == [False] * 4 + [True]
     stacks[4].closed()
     stacks[0].closed()
-    stacks[4].opened()
+    stacks[4].opened(START)
     assert not stacks[4].drop
     assert Talker(stacks[1], settings_of(premises.hub, "management"), sap=64).open().value(41, TCP, 5) == 4
 
@@ -152,10 +152,11 @@ def test_a_silent_connection_is_dropped_after_the_time_in_the_set_up(home: Home,
     premises = home(hub=DeviceSpec(profile="hub-lima"))
     assert premises.hub is not None
     stack = wan(premises, "wan-tcp")
-    stack.opened()
-    assert stack.next_timeout() is None
-    manager = Talker(stack, settings_of(premises.hub, "management"), sap=64).open()
+    stack.opened(START)
     assert stack.next_timeout() == START + 300 * SECOND
+    clock.advance_to(START + 10 * SECOND)
+    manager = Talker(stack, settings_of(premises.hub, "management"), sap=64).open()
+    assert stack.next_timeout() == START + 310 * SECOND
     clock.advance_to(START + 200 * SECOND)
     manager.set(41, TCP, 6, axdr.u16(60))
     stack.timeout(clock.now + 299 * SECOND)
@@ -163,14 +164,25 @@ def test_a_silent_connection_is_dropped_after_the_time_in_the_set_up(home: Home,
     stack.timeout(clock.now + 300 * SECOND)
     assert stack.drop
     stack.closed()
-    stack.opened()
+    stack.opened(clock.now)
     Talker(stack, settings_of(premises.hub, "public")).open()
     assert stack.next_timeout() == clock.now + 60 * SECOND
 
 
+def test_a_connection_on_which_nothing_ever_comes_is_dropped(home: Home) -> None:
+    stack = wan(home(hub=DeviceSpec(profile="hub-lima")), "wan-tcp")
+    stack.opened(START)
+    stack.timeout(START + 300 * SECOND - 1)
+    assert not stack.drop
+    stack.timeout(START + 300 * SECOND)
+    assert stack.drop
+    assert stack.next_timeout() is None
+    assert stack.counters["inactivity"] == 1
+
+
 def test_a_connection_of_the_base_may_be_silent(home: Home) -> None:
     stack = wan(home(), "wan-tcp")
-    stack.opened()
+    stack.opened(START)
     stack.receive(message(PUBLIC_AARQ), START)
     assert stack.next_timeout() is None
 
@@ -208,7 +220,7 @@ def test_a_client_that_vanishes_leaves_nothing_behind(home: Home) -> None:
     stack.receive(message(GET_NAME)[:9], START)
     stack.closed()
     assert list(stack.associations) == []
-    stack.opened()
+    stack.opened(START)
     assert stack.receive(message(GET_NAME), START)[8:9] == b"\xd8"
     assert stack.receive(message(PUBLIC_AARQ), START)[8:9] == b"\x61"
 
@@ -545,7 +557,7 @@ def test_noise_that_looks_like_hdlc_does_not_keep_sign_on_out(home: Home) -> Non
 # -- anything at all --------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     port=st.sampled_from(["wan", "wan-tcp", "wan-udp", "optical"]),
     pieces=st.lists(
@@ -574,7 +586,7 @@ def test_nothing_that_arrives_raises_and_the_next_client_is_served(port: str, pi
     due = stack.next_timeout()
     assert due is None or due > START
     stack.closed()
-    stack.opened()
+    stack.opened(START)
     Talker(stack).open().value(1, "0-0:42.0.0")
 
 

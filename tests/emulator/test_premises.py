@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from emulator.cosem.view import AssociationView
 from emulator.premises import Premises, PremisesError, build_premises, mpan_check, mprn_check
 from emulator.time import DAY, HOUR, Clock
 from firmware_profiles.loader import load
@@ -103,9 +104,10 @@ def story(seed: int = SEED, **absent: None) -> dict[str, list[bytes]]:
     found: dict[str, list[bytes]] = {}
     for device in premises.devices():
         device.settle()
-        objects = device.firmware.model.objects.values()
+        model = device.firmware.model
+        view = AssociationView(device, model, 0, None)
         found[device.firmware.kind] = [
-            attribute.read(device.internal) for item in objects for attribute in item.attributes.values()
+            attribute.read(view) for item in model.objects.values() for attribute in item.attributes.values()
         ]
     return found
 

@@ -10,8 +10,8 @@ import pytest
 
 from emulator.cosem.model import AttributeMode
 from emulator.firmware import FirmwareProfile, HdlcSettings
-from firmware_profiles import loader
-from firmware_profiles.loader import ProfileError
+from firmware_profiles import files, loader
+from firmware_profiles.files import ProfileError
 from protocols import obis
 from protocols.dlms import axdr
 from protocols.dlms.types import plain
@@ -37,7 +37,7 @@ def refusal(folder: Path, text: str) -> str:
     return said.removeprefix(f"{path}: ")
 
 
-@pytest.mark.parametrize("name", loader.names())
+@pytest.mark.parametrize("name", files.names())
 def test_every_profile_delivered_passes(name: str) -> None:
     profile = loader.check(name)
     assert profile.name == name
@@ -45,19 +45,19 @@ def test_every_profile_delivered_passes(name: str) -> None:
 
 
 def test_there_are_bases_and_three_makes_of_electricity_meters() -> None:
-    names = loader.names()
+    names = files.names()
     assert {"electricity-base", "gas-base", "hub-base"} <= set(names)
     assert not [name for name in names if name.startswith("_")]
     makes = {loader.load(name).make for name in names if name.startswith("electricity")}
     assert len(makes) >= 3
 
 
-@pytest.mark.parametrize("name", loader.names())
+@pytest.mark.parametrize("name", files.names())
 def test_every_value_has_a_provenance(name: str) -> None:
-    profile = loader.read(name)
-    keys = list(loader.leaves(loader.merged(name)))
+    profile = files.read(name)
+    keys = list(files.leaves(files.merged(name)))
     assert len(keys) > 100
-    assert all(loader.provenance_of(profile.provenance, key) for key in keys)
+    assert all(files.provenance_of(profile.provenance, key) for key in keys)
 
 
 def test_makes_differ_in_more_than_identity() -> None:
@@ -132,12 +132,12 @@ REQUIRED += [(7, 1), (15, 0), (15, 1), (15, 2), (19, 1), (23, 1), (40, 0), (64, 
 
 def test_every_interface_class_is_served_somewhere() -> None:
     served = {
-        (item.class_id, item.version) for name in loader.names() for item in loader.load(name).model.objects.values()
+        (item.class_id, item.version) for name in files.names() for item in loader.load(name).model.objects.values()
     }
     assert served >= set(REQUIRED)
 
 
-@pytest.mark.parametrize("name", [name for name in loader.names() if not name.startswith("hub")])
+@pytest.mark.parametrize("name", [name for name in files.names() if not name.startswith("hub")])
 def test_the_import_profile_holds_thirteen_months(name: str) -> None:
     """Thirteen months from a first of February of a leap year, or over one, have 397 days."""
     spec = loader.load(name).buffers["load"]
@@ -169,7 +169,7 @@ def test_rights_of_another_association_come_with_its_name() -> None:
         assert item.access[gmac] == item.access[management], obis.text(item.logical_name)
 
 
-@pytest.mark.parametrize("name", loader.names())
+@pytest.mark.parametrize("name", files.names())
 def test_the_public_client_sees_who_a_device_is_and_no_more(name: str) -> None:
     model = loader.load(name).model
     public = model.by_name["public"]
@@ -186,7 +186,7 @@ def test_the_public_client_sees_who_a_device_is_and_no_more(name: str) -> None:
     assert secret.access[public].attributes[7] is AttributeMode.NONE
 
 
-@pytest.mark.parametrize("name", loader.names())
+@pytest.mark.parametrize("name", files.names())
 def test_the_object_list_holds_what_an_association_can_see(name: str) -> None:
     model = loader.load(name).model
     for index in range(len(model.associations)):
@@ -213,7 +213,7 @@ def test_a_profile_of_ones_own_extends_those_delivered(tmp_path: Path) -> None:
 def test_bases_of_one_file_are_laid_over_each_other_in_order(tmp_path: Path) -> None:
     first = written(tmp_path, 'boot_s = 1.0\n[identity]\nmake = "First"\nmodel = "First"\n', "first.toml")
     second = written(tmp_path, '[identity]\nmake = "Second"\n', "second.toml")
-    tables = loader.merged(written(tmp_path, f'extends = ["{first}", "{second}"]\nboot_s = 3.0\n'))
+    tables = files.merged(written(tmp_path, f'extends = ["{first}", "{second}"]\nboot_s = 3.0\n'))
     assert tables["identity"] == {"make": "Second", "model": "First"}
     assert tables["boot_s"] == 3.0
 
@@ -292,10 +292,8 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, text: str, said: str)
 
 
 def test_a_value_without_provenance_is_refused(tmp_path: Path) -> None:
-    base = written(
-        tmp_path, (loader.FOLDER / "_common.toml").read_text().replace('"clock" = "assumed"\n', ""), "c.toml"
-    )
-    text = (loader.FOLDER / "hub-base.toml").read_text().replace('["_common"]', f'["{base}"]')
+    base = written(tmp_path, (files.FOLDER / "_common.toml").read_text().replace('"clock" = "assumed"\n', ""), "c.toml")
+    text = (files.FOLDER / "hub-base.toml").read_text().replace('["_common"]', f'["{base}"]')
     assert refusal(tmp_path, text).startswith("clock.drift_ppm: no provenance")
 
 

@@ -67,7 +67,7 @@ class EchoStack:
         self.deadline = None
         self.transmit(b"late!")
 
-    def opened(self) -> None:
+    def opened(self, now: int) -> None:
         self.events.append("opened")
 
     def closed(self) -> None:

@@ -40,6 +40,8 @@ PUBLIC_AARE = bytes.fromhex("6129A109060760857405080101A203020100A305A103020100B
 PATIENCE = 0.3
 """Seconds for answers that do not come."""
 
+PYSERIAL = r"ignore:set(Daemon|Name)\(\) is deprecated:DeprecationWarning:serial\.rfc2217"
+
 
 @pytest.mark.parametrize(
     ("text", "kind", "optical"),
@@ -156,6 +158,7 @@ def test_long_values_over_an_optical_head_that_echoes(
     run(f"optical:{device.port}", options, use)
 
 
+@pytest.mark.filterwarnings(PYSERIAL)
 @pytest.mark.parametrize("optical", [False, True])
 def test_a_line_behind_rfc2217(smets1_rig: Callable[..., RunningRig], optical: bool) -> None:
     """The one transport besides an adaptor that carries rate and parity, and so the whole sign-on, truthfully."""
@@ -408,6 +411,22 @@ def test_ports_that_cannot_be_opened(tmp_path: os.PathLike[str]) -> None:
         with pytest.raises(PortError) as error:
             asyncio.run(main(port))
         assert "\n" not in str(error.value)
+
+
+@pytest.mark.filterwarnings(PYSERIAL)
+def test_a_port_that_hangs_up_on_rfc2217() -> None:
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.transport.abort()
+
+    async def main() -> None:
+        async with serving(hang_up) as port:
+            with pytest.raises(
+                PortError, match=r"the far end closed the connection;|does not seem to support [a-z0-9 ]*$"
+            ):
+                async with DlmsClient.open(port.replace("tcp:", "rfc2217:"), ClientOptions(timeout=10)):
+                    pass
+
+    asyncio.run(main())
 
 
 def test_a_line_that_goes_away() -> None:

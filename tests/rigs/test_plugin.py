@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import select
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -242,3 +244,20 @@ def test_encoded_values_are_written(premises: RunningPremises) -> None:
         meter.set(8, "0-0:1.0.0", 3, axdr.i16(60))
         assert meter.get(8, "0-0:1.0.0", 3).value == 60
         assert zone.value == 0
+
+
+@pytest.mark.filterwarnings("error")
+def test_nothing_is_left_of_rigs_that_were_stopped(smets1_rig: Callable[..., RunningRig]) -> None:
+    """Neither threads nor open files, also where a client connects at the last moment."""
+
+    def held() -> tuple[int, int]:
+        gc.collect()
+        return threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))
+
+    before = held()
+    for _ in range(10):
+        rig = smets1_rig({"premises": [{"hub": {"ports": {"wan": "pty:hub", "wan-tcp": "tcp:0"}}}]})
+        host, _, port = rig.premises["home"].hub.tcp.rpartition(":")
+        socket.create_connection((host, int(port))).close()
+        rig.stop()
+    assert held() == before

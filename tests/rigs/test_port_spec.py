@@ -55,7 +55,10 @@ def test_any_text_is_a_port_or_one_line(text: str) -> None:
         ("serial:/dev/ttyUSB0", errno.EACCES, "dialout"),
         ("serial:/dev/ttyUSB0", errno.ENOENT, "plugged in"),
         ("serial:/dev/ttyUSB0", errno.EBUSY, "another program"),
+        ("serial:/dev", errno.EISDIR, "not a serial device"),
         ("tcp:10.1.2.3:1", errno.EADDRNOTAVAIL, "address"),
+        ("udp:4059", errno.ECONNREFUSED, "smets1 up"),
+        ("rfc2217:4059", errno.EPIPE, "this kind of port"),
     ],
 )
 def test_errors_say_what_to_do(text: str, number: int, words: str) -> None:

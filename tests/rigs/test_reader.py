@@ -327,6 +327,8 @@ def test_a_profile(premises: RunningPremises, meter: Callable[..., str]) -> None
     ("options", "text"),
     [
         ({"what": "1-0:77.7.0"}, "not in the object list"),
+        ({"what": "8/1-0:1.8.0"}, "8/1-0:1.8.0.255: not of that class, but of 3"),
+        ({"server": 99, "timeout": 0.1}, "no answer for 0.1 s; is server SAP 99 there"),
         ({"what": "1-0:1.8.0", "entries": "1-2"}, "from a profile"),
         ({"what": "1-0:99.1.0", "entries": "1-2", "since": "2026-01-01"}, "not both"),
         ({"what": "3/1-0:77.7.0:2"}, "get 3/1-0:77.7.0.255:2: the server answered"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
 
 from emulator.cosem.model import Attribute, Binding, Getter, InterfaceClass, Invoker, Method, Setter
 from emulator.cosem.view import View
@@ -27,14 +26,23 @@ _user = parse_type(USER)
 
 
 def _index(binding: Binding) -> Callable[[View], int]:
-    """Which association an object describes: the one it is read in, or the one that carries its logical name."""
+    """Which association an object describes: the one it is read in, or the one that carries its logical name.
+
+    A device that reads its own objects is in none: AccessRefused(object-unavailable).
+    """
     name = binding.spec.logical_name
     if name == CURRENT:
-        return lambda view: view.index
+        return _current
     for index, spec in enumerate(binding.associations):
         if spec.logical_name == name:
             return lambda _view: index
     raise ValueError(f"{binding.where}: no association has this logical name")
+
+
+def _current(view: View) -> int:
+    if view.index is None:
+        raise AccessRefused(DataAccessResult.OBJECT_UNAVAILABLE)
+    return view.index
 
 
 def _reader(read: Callable[[View, int], bytes]) -> Callable[[Binding], Getter]:
@@ -147,7 +155,7 @@ def _change_users(binding: Binding, add: bool) -> Invoker:
     def invoke(view: View, value: Data | None) -> None:
         assert value is not None
         stored = axdr.decode_all(view.device.values.get(key, axdr.array([])))
-        users = [axdr.encode(item) for item in cast("tuple[Data, ...]", stored.value)]
+        users = [axdr.encode(item) for item in stored.elements]
         user = axdr.encode(value)
         if add == (user in users):
             raise AccessRefused(DataAccessResult.OTHER_REASON)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from protocols.dlms.client.settings import ClientSecurity, ClientSettings
+from protocols.dlms.general_ciphering import GeneralHeader
 from protocols.dlms.initiate import InitiateRequest
 from protocols.dlms.security import (
     AUTHENTICATED_ENCRYPTED,
@@ -12,7 +13,6 @@ from protocols.dlms.security import (
     SERVICE_TAGS,
     TITLE_OCTETS,
     Envelope,
-    GeneralHeader,
     Keys,
     SecurityContext,
 )

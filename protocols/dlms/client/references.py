@@ -14,8 +14,8 @@ _BY_RANGE, _BY_ENTRY = b"\x01", b"\x02"
 
 
 @dataclass(frozen=True, slots=True)
-class Attribute:
-    """An attribute of an object: class 0..65535, logical name of six octets, index -128..127 (0: all of them)."""
+class _Member:
+    """What an object has by number."""
 
     class_id: int
     logical_name: bytes
@@ -24,22 +24,19 @@ class Attribute:
     def encode(self) -> bytes:
         """The nine octets of its descriptor."""
         return self.class_id.to_bytes(2, "big") + self.logical_name + self.index.to_bytes(1, "big", signed=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute(_Member):
+    """An attribute of an object: class 0..65535, logical name of six octets, index -128..127 (0: all of them)."""
 
     def __str__(self) -> str:
         return f"{self.class_id}/{obis.text(self.logical_name)}:{self.index}"
 
 
 @dataclass(frozen=True, slots=True)
-class Method:
+class Method(_Member):
     """A method of an object; its index counts from 1."""
-
-    class_id: int
-    logical_name: bytes
-    index: int
-
-    def encode(self) -> bytes:
-        """The nine octets of its descriptor."""
-        return self.class_id.to_bytes(2, "big") + self.logical_name + self.index.to_bytes(1, "big", signed=True)
 
     def __str__(self) -> str:
         return f"{self.class_id}/{obis.text(self.logical_name)}.{self.index}()"

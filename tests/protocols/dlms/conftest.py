@@ -11,8 +11,9 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from protocols import obis
 from protocols.dlms import axdr, hls
 from protocols.dlms.acse import Aare, Aarq
-from protocols.dlms.association import REPLY_TO_HLS, Association
+from protocols.dlms.association import Association
 from protocols.dlms.enums import DataAccessResult, Mechanism
+from protocols.dlms.handshake import REPLY_TO_HLS
 from protocols.dlms.initiate import InitiateRequest, InitiateResponse
 from protocols.dlms.objects import AccessRefused
 from protocols.dlms.requests import ActionNormal

@@ -14,8 +14,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from protocols import obis
 from protocols.dlms import axdr
 from protocols.dlms.acse import Aare, Release
-from protocols.dlms.association import REPLY_TO_HLS, Association, State
+from protocols.dlms.association import Association, State
 from protocols.dlms.enums import Mechanism
+from protocols.dlms.handshake import REPLY_TO_HLS
 from protocols.dlms.requests import ActionNormal, GetNext, GetNormal, SetBlock, SetFirst, SetNormal, Target
 from protocols.dlms.security import Envelope
 
@@ -55,7 +56,7 @@ def opened(client: int, ciphered: bool = False, **options: object):
     return made
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.sampled_from(("idle", "pending", "open", "small", "ciphered")), st.lists(octets, min_size=1, max_size=4))
 def test_any_octets_in_any_state(state: str, apdus: list[bytes]) -> None:
     """Nothing is raised, answers are APDUs of the standard and no longer than agreed; the next client is served."""
@@ -82,7 +83,7 @@ def test_any_octets_in_any_state(state: str, apdus: list[bytes]) -> None:
     assert fresh.send(GetNormal(0xC1, Target(ENERGY)).encode())[:4] == bytes.fromhex("c401c100")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(octets, min_size=1, max_size=3), st.sampled_from(Envelope))
 def test_any_octets_under_good_protection(plains: list[bytes], envelope: Envelope) -> None:
     """What an authorised client may send wrong inside a right envelope."""
@@ -284,7 +285,7 @@ class AssociationMachine(RuleBasedStateMachine):
 
 
 TestAssociationMachine = AssociationMachine.TestCase
-TestAssociationMachine.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestAssociationMachine.settings = settings(max_examples=60, stateful_step_count=30)
 
 
 def test_bomb() -> None:

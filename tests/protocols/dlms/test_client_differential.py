@@ -271,7 +271,7 @@ def fits(setup: Setup, operation: tuple[object, ...]) -> bool:
     return setup.block_window > 0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(setups, st.lists(operations, min_size=1, max_size=5))
 def test_services_however_they_travel(setup: Setup, wanted: list[tuple[object, ...]]) -> None:
     pair = setup.pair()
@@ -317,7 +317,7 @@ def test_every_envelope(envelope: Envelope, protection: int, keys: str) -> None:
     perform(pair, model, ("action", ECHO, axdr.octets(bytes(2000))))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 10), st.integers(0, 2**32), st.booleans())
 def test_general_block_transfer_over_a_lossy_line(window: int, seed: int, ciphered: bool) -> None:
     """Every value arrives whole, or the exchange ends in an error; what is protected is carried out once.
@@ -344,7 +344,7 @@ def test_general_block_transfer_over_a_lossy_line(window: int, seed: int, cipher
         assert done
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data(), st.booleans())
 def test_damaged_answers_end_the_exchange_or_change_nothing(chosen: st.DataObject, ciphered: bool) -> None:
     """Damage on the way back is never taken for an answer where the answers are authenticated."""

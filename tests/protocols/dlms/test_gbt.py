@@ -91,7 +91,7 @@ def exchange(request: bytes, answer: bytes, windows: tuple[int, int], sizes: tup
     pytest.fail("the exchange does not end")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.binary(min_size=1, max_size=300),
     st.binary(min_size=1, max_size=900),

@@ -72,7 +72,6 @@ class Meter:
         return answers, self.log, self.sentences, self.station.counters
 
 
-@settings(deadline=None)
 @given(STREAM, st.lists(st.integers(0, 3000), max_size=10))
 def test_whole_and_cut_are_the_same(stream: bytes, places: list[int]) -> None:
     edges = [0, *sorted(place % (len(stream) + 1) for place in places), len(stream)]
@@ -81,7 +80,7 @@ def test_whole_and_cut_are_the_same(stream: bytes, places: list[int]) -> None:
     assert Meter().hear([bytes((octet,)) for octet in stream]) == whole
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(STREAM)
 def test_the_next_client_is_served(stream: bytes) -> None:
     meter = Meter()

@@ -116,7 +116,6 @@ def exchange(
     return line
 
 
-@settings(deadline=None)
 @given(
     PARAMETERS,
     PARAMETERS,
@@ -137,7 +136,7 @@ def test_every_apdu_arrives_exactly_once(
     assert line.ended == [Disconnected("the client has disconnected", expected=True)]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     PARAMETERS,
     st.lists(st.binary(min_size=1, max_size=200), min_size=1, max_size=8),
@@ -155,7 +154,7 @@ def test_requests_sent_ahead(parameters: Parameters, apdus: list[bytes], seed: i
     assert line.client_got == [apdu[::-1] for apdu in apdus]
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32))
 def test_a_line_too_bad_ends_the_link(seed: int) -> None:
     """With nothing getting through any more the client gives up in its time; the next one is served at once."""

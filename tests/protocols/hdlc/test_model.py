@@ -240,4 +240,4 @@ class Station(RuleBasedStateMachine):
 
 
 TestStation = Station.TestCase
-TestStation.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+TestStation.settings = settings(max_examples=40, stateful_step_count=40)
