@@ -197,8 +197,7 @@ def _association(name: str, table: Association, profile: Profile) -> Association
     if table.rights is not None and table.rights not in profile.association:
         known = ", ".join(profile.association)
         raise ValueError(f"association.{name}.rights: no association {table.rights!r}; known: {known}")
-    setup = profile.object.get(table.security_setup) if table.security_setup else None
-    if table.security_setup and setup is None:
+    if table.security_setup and table.security_setup not in profile.object:
         raise ValueError(f"association.{name}.security_setup: no object {table.security_setup!r}")
     conformance = 0
     for service in table.conformance:
@@ -215,7 +214,6 @@ def _association(name: str, table: Association, profile: Profile) -> Association
         security_setup=_logical_name(f"association.{name}.security_setup", table.security_setup)
         if table.security_setup
         else None,
-        security_setup_version=setup.version if setup else 0,
         policy=table.policy,
         suite=table.suite,
         challenge_octets=table.challenge_octets,

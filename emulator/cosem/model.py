@@ -144,7 +144,7 @@ class AssociationSpec:
     """One application association that a logical device offers.
 
     ``client`` is the client SAP. ``mechanism`` and ``contexts`` are the numbers of the standard (0 none .. 7 ECDSA;
-    1 LN plain, 3 LN ciphered). ``security_setup`` and ``secret_name`` say which keys of the device it uses.
+    1 LN plain, 3 LN ciphered). ``security_setup`` is the logical name of the class 64 object whose keys it uses.
     """
 
     name: str
@@ -156,7 +156,6 @@ class AssociationSpec:
     max_receive_pdu: int
     max_send_pdu: int
     security_setup: bytes | None = None
-    security_setup_version: int = 0
     policy: int = 0
     suite: int = 0
     challenge_octets: int = 16
