@@ -91,10 +91,8 @@ class Rig:
         gc.disable()  # nothing of what a start makes is garbage, and looking for some takes a tenth of it
         try:
             await self._start()
-        except BaseException as error:
+        except BaseException:
             await self.stop()
-            if isinstance(error, BaseExceptionGroup):
-                raise error.exceptions[0] from None
             raise
         finally:
             if collecting:
@@ -111,10 +109,8 @@ class Rig:
             premises = self.premises[spec.name]
             for device in spec.devices():
                 self._make_ports(spec.name, device, getattr(premises, device.kind))
-        # All at once: what one of them waits for, such as a slow disk, does not hold up the others.
-        async with asyncio.TaskGroup() as opening:
-            for port in self.ports.values():
-                opening.create_task(port.open())
+        for port in self.ports.values():
+            await port.open()
 
     def _make_ports(self, premises: str, spec: DeviceSpec, device: PortedDevice) -> None:
         stacks = device.stacks

@@ -10,7 +10,6 @@ Linux's abstract namespace, named after the link: the system takes it away with 
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import fcntl
 import hashlib
@@ -69,12 +68,8 @@ class PtyPort(Port):
         tty.setraw(self._slave)
         os.set_blocking(self._master, False)
         self._slave_name = os.ttyname(self._slave)
-        linking = asyncio.ensure_future(asyncio.to_thread(self._link))
         try:
-            await asyncio.shield(linking)
-        except asyncio.CancelledError:
-            await asyncio.wait((linking,))  # a link that comes after the port was closed would stay
-            raise
+            self._link()
         except OSError as error:
             self.close()
             raise describe_os_error(self.spec, error) from None
