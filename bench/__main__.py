@@ -1,4 +1,4 @@
-"""``python -m bench``: the table of figures. ``--rounds N`` (default 9); words choose parts: sansio lines scale."""
+"""``python -m bench``: the table of figures. ``--rounds N`` (default 9); words choose parts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from importlib import import_module
 
 from bench.figures import heading, row
 
-PARTS = {"sansio": "bench.against", "lines": "bench.lines", "scale": "bench.scale"}
+PARTS = {"sansio": "bench.against", "lines": "bench.lines", "scale": "bench.scale", "tokens": "bench.tokens"}
 
 
 def main() -> int:

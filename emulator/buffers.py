@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from emulator.cosem.model import Getter
 from emulator.firmware import BufferSpec, Trigger
+from emulator.nvm import Image, Saved
 from protocols.dlms import axdr, datetime
 from protocols.dlms.axdr import Data
 from protocols.dlms.enums import DataAccessResult, Tag
@@ -146,6 +147,39 @@ class Buffer:
         self._device.materialise()
         self.append()
 
+    # --- keeping
+
+    def image(self) -> Image:
+        """The rows that were captured, oldest first, and their columns, for the non-volatile memory."""
+        cut = self._first * self._size
+        rows: Image = (
+            {"size": self._size, "octets": (self._ring[cut:] + self._ring[:cut]).hex()}
+            if self._many is None
+            else {"rows": [row.hex() for row in self.rows()]}
+        )
+        return {"columns": self.capture_objects.hex(), "newest": self._newest, "rising": self._rising, **rows}
+
+    def restore(self, saved: Saved) -> None:
+        """Have the rows that :meth:`image` had, the newest where there is no room for all.
+
+        A buffer that had other columns, by an older profile file, begins without rows.
+        """
+        self._clear()
+        if saved.octets("columns") != self.capture_objects:
+            return
+        self._newest, self._rising = saved.number("newest"), saved.flag("rising")
+        capacity = self.spec.capacity
+        if "rows" in saved:
+            self._many = [bytes.fromhex(row) for row in saved.texts("rows")][-capacity:]
+            self.count = len(self._many)
+            return
+        size, octets = saved.number("size"), saved.octets("octets")
+        if octets and (size <= 0 or len(octets) % size):
+            raise ValueError(f"{self.spec.name}: {len(octets)} octets are not rows of {size}")
+        self._size = max(size, 0)
+        self._ring = bytearray(octets[-capacity * size :] if octets else b"")
+        self.count = len(self._ring) // size if octets else 0
+
     # --- reading
 
     @property
@@ -206,11 +240,14 @@ class Buffer:
 
     def _freshen(self) -> None:
         device = self._device
-        if self.spec.trigger is not Trigger.EVENT:
-            device.materialise()
-        elif self.spec.name not in device.firmware.logs:
-            self._clear()
-            self.append()
+        match self.spec.trigger:
+            case Trigger.EVENT if self.spec.name not in device.firmware.logs:
+                self._clear()
+                self.append()
+            case Trigger.EVENT | Trigger.ACCOUNT:
+                pass
+            case _:
+                device.materialise()
 
     # --- selective access
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from emulator.device_clock import DeviceClock
 from emulator.load import MICRO
 from emulator.metering import Metering
+from emulator.nvm import Image, Saved
 from emulator.time import SECOND
 
 
@@ -39,6 +40,25 @@ class Demand:
             setattr(other, name, getattr(self, name))
         other._amounts = self._amounts[:]
         return other
+
+    def image(self) -> Image:
+        """All of it but what the profile fixes, for the non-volatile memory."""
+        return {
+            "closed": self.closed,
+            "started": self.started,
+            "last": self.last,
+            "maximum": [self.maximum, self.maximum_at],
+            "amounts": self._amounts[:],
+        }
+
+    def restore(self, saved: Saved) -> None:
+        """Be what :meth:`image` said; amounts of another number of periods are not taken."""
+        self.closed, self.started, self.last = (saved.number(name) for name in ("closed", "started", "last"))
+        self.maximum, self.maximum_at = saved.numbers("maximum")
+        amounts = saved.numbers("amounts")
+        if len(amounts) != self.periods:
+            raise ValueError(f"demand: {len(amounts)} periods; this meter's demand spans {self.periods}")
+        self._amounts = amounts
 
     def current(self, metering: Metering, clock: DeviceClock, t: int) -> int:
         """current_average_value at rig instant ``t``, W."""

@@ -6,7 +6,7 @@ at to the present, doing on the way, in order, what had fallen due. Nothing tick
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from random import Random
@@ -19,6 +19,7 @@ from emulator.device_clock import DeviceClock
 from emulator.events import EventName
 from emulator.firmware import FirmwareProfile, Trigger
 from emulator.image_transfer import ImageTransfer
+from emulator.nvm import Image, Keeper, Saved
 from emulator.security import KeyRing, SecurityState
 from emulator.time import DAY, SECOND, Clock, Event, stream
 from protocols import obis
@@ -110,6 +111,7 @@ class Device:
         "identity",
         "installed_at",
         "internal",
+        "keeper",
         "lines",
         "mains",
         "observers",
@@ -150,6 +152,8 @@ class Device:
         self.lines: Lines | None = None
         self.uplink: Device | None = None
         """The hub through which it is reached."""
+        self.keeper: Keeper | None = None
+        """What holds it to a non-volatile memory, where it has one."""
         self.internal = InternalView(self, firmware.model)
         self.reset: list[Callable[[], None]] = []
         self.observers: list[Callable[[str], None]] = []
@@ -220,11 +224,16 @@ class Device:
         adjusted = within and not self.device_clock.invalid
         self.begin_change(0 if adjusted else STATUS_CLOCK_ADJUSTED)
         self.device_clock.set(self.time, utc)
+        if not adjusted:
+            self.clock_jumped()
         self.clock_moved()
         self.record("clock_adjusted" if adjusted else "clock_set")
 
     def clock_moved(self) -> None:
         """The clock shows another time than it would have: called after each adjustment."""
+
+    def clock_jumped(self) -> None:
+        """The clock has been set to another time or had stopped: what was due in between is passed over."""
 
     @property
     def measuring_period(self) -> int:
@@ -253,6 +262,8 @@ class Device:
                 self.event_codes[name] = code
                 self.buffer(name).append()
             alarms.follow(self, reaction)
+        if self.keeper is not None:
+            self.keeper.touch()
         for observer in self.observers:
             observer(event)
 
@@ -285,6 +296,8 @@ class Device:
         if found is None:
             spec = self.firmware.model.associations[association]
             found = self._security[association] = SecurityState(spec, self.ring)
+            if self.keeper is not None:
+                found.keep(self.commit)
         return found
 
     @property
@@ -309,6 +322,9 @@ class Device:
     def power_off(self) -> None:
         """Cut the mains. RAM is lost; the clock runs on from its reserve."""
         self.settle()
+        self._cut_power()
+
+    def _cut_power(self) -> None:
         if not self.mains:
             return
         self.record("power_down")
@@ -331,12 +347,27 @@ class Device:
         lost = self.time - self.switched_off_at > reserve
         if lost:
             self.device_clock.stopped(self.time, self.device_clock.utc(self.switched_off_at + reserve))
+            self.clock_jumped()
         self._boot()
         self.power_changed()
         self.clock_moved()
         self.record("power_up")
         if lost:
             self.record("clock_invalid")
+
+    def resume(self) -> None:
+        """Go on at the present from what was restored: the mains were away from :attr:`time`, and are there now.
+
+        Nothing was metered meanwhile; the power failure and the start are counted and logged. It has booted when the
+        rig's clock begins to run.
+        """
+        settling, self._settling = self._settling, True
+        try:
+            self._cut_power()
+        finally:
+            self._settling = settling
+        self.power_on()
+        self.ready_at = self.time
 
     def power_changed(self) -> None:
         """Mains came or went: called after the change."""
@@ -364,6 +395,88 @@ class Device:
     def _lose_ram(self) -> None:
         for forget in list(self.reset):
             forget()
+
+    # --- non-volatile memory
+
+    def commit(self) -> bool:
+        """Write what has changed to the non-volatile memory: whether it is safe, as it is where there is no memory."""
+        return self.keeper is None or self.keeper.commit()
+
+    def snapshot_at(self, instant: int) -> int:
+        """When to take the snapshot that is due at rig instant ``instant``, not before it."""
+        return instant
+
+    def parts(self) -> dict[str, Image]:
+        """Images of all that outlives a loss of power, by part, as it is at :attr:`time`.
+
+        Of buffers those of the logs, whose rows come by event; rows that come by time are not kept.
+        """
+        associations = self.firmware.model.associations
+        parts: dict[str, Image] = {
+            "device": {
+                "time": self.time,
+                "installed_at": self.installed_at,
+                "version": self.version,
+                "errors": self.errors,
+                "alarms": self.alarms,
+                "event_codes": dict(self.event_codes),
+                "open_covers": sorted(cover.value for cover in self.open_covers),
+                "mains": self.mains,
+                "switched_off": [self.switched_off_at, self.switched_off_local],
+                "boots": self.boots,
+                "power_failures": self.power_failures,
+            },
+            "values": {key.hex(): value.hex() for key, value in self.values.items()},
+            "clock": self.device_clock.image(),
+            "security": {associations[index].name: state.image() for index, state in self._security.items()},
+        }
+        if self._image is not None:
+            parts["image"] = self._image.kept()
+        for name, buffer in self._buffers.items():
+            if name in self.firmware.logs:
+                parts[f"log.{name}"] = buffer.image()
+        return parts
+
+    def restore(self, parts: Mapping[str, Saved]) -> None:
+        """Be what :meth:`parts` said, at the instant at which it said so. For a device that was just built.
+
+        Raises NvmFault, LookupError or ValueError for images that cannot be used. Logs and associations that the
+        firmware has no longer are left out.
+        """
+        saved = parts["device"]
+        self.time, self.installed_at = saved.number("time"), saved.number("installed_at")
+        self.version, self.mains = saved.text("version"), saved.flag("mains")
+        self.errors, self.alarms = saved.number("errors"), saved.number("alarms")
+        codes = saved.table("event_codes")
+        self.event_codes = {name: codes.number(name) for name in codes}
+        self.open_covers = frozenset(Cover(name) for name in saved.texts("open_covers"))
+        self.switched_off_at, self.switched_off_local = saved.numbers("switched_off")
+        self.boots, self.power_failures = saved.number("boots"), saved.number("power_failures")
+        values = parts["values"]
+        self.values = {bytes.fromhex(key): values.octets(key) for key in values}
+        self.device_clock.restore(parts["clock"])
+        security = parts["security"]
+        for name in security:
+            index = self.firmware.model.by_name.get(name)
+            if index is not None:
+                self._restore_security(index, security.table(name))
+        if "image" in parts and self.firmware.image is not None:
+            self.image.restore(parts["image"])
+        for name in self.firmware.logs:
+            if f"log.{name}" in parts:
+                self.buffer(name).restore(parts[f"log.{name}"])
+
+    def _restore_security(self, index: int, saved: Saved) -> None:
+        state = SecurityState(self.firmware.model.associations[index], self.ring)
+        state.restore(saved)
+        if self.keeper is not None:
+            state.keep(self.commit)
+        self._security[index] = state
+
+    def release_counters(self) -> None:
+        """Let go of invocation counters that are reserved: what comes is the last commit."""
+        for state in self._security.values():
+            state.release()
 
     # --- firmware
 

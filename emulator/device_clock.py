@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from emulator.firmware import ClockSettings
+from emulator.nvm import Image, Saved
 from protocols.dlms import datetime
 
 SECOND = 1_000_000_000
@@ -62,6 +63,27 @@ class DeviceClock:
         for name in DeviceClock.__slots__:
             setattr(other, name, getattr(self, name))
         return other
+
+    def image(self) -> Image:
+        """All of it for the non-volatile memory."""
+        return {
+            "line": [self._base_rig, self._base_utc, self.drift],
+            "zone": [self.time_zone, self.dst_deviation],
+            "dst_begin": self.dst_begin.hex(),
+            "dst_end": self.dst_end.hex(),
+            "dst_enabled": self.dst_enabled,
+            "invalid": self.invalid,
+            "last_set": self.last_set,
+        }
+
+    def restore(self, saved: Saved) -> None:
+        """Be what :meth:`image` said."""
+        self._base_rig, self._base_utc, self.drift = saved.numbers("line")
+        self.time_zone, self.dst_deviation = saved.numbers("zone")
+        self.dst_begin, self.dst_end = saved.octets("dst_begin"), saved.octets("dst_end")
+        self.dst_enabled, self.invalid = saved.flag("dst_enabled"), saved.flag("invalid")
+        self.last_set = saved.number("last_set")
+        self._packed_at = -1
 
     def utc(self, rig: int) -> int:
         """What the clock shows at a rig instant; never goes back between adjustments."""

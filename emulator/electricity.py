@@ -14,9 +14,18 @@ from emulator.device import Identity
 from emulator.firmware import FirmwareProfile
 from emulator.load import MICRO, SLOT, Load
 from emulator.logical_device import LogicalDevice
-from emulator.meter import METER_COMPONENTS, METER_QUANTITIES, Meter, interval_quantity, rate_family, register_quantity
+from emulator.meter import (
+    METER_COMPONENT_FAMILIES,
+    METER_COMPONENTS,
+    METER_QUANTITIES,
+    Meter,
+    interval_quantity,
+    rate_family,
+    register_quantity,
+)
 from emulator.metering import EXPORT, IMPORT, REACTIVE_EXPORT, REACTIVE_IMPORT
 from emulator.monitors import MONITOR_CLASS, NO_TABLE, RegisterMonitor, integers
+from emulator.nvm import Image, Saved
 from emulator.optical import OpticalStack
 from emulator.ports import HdlcStack, Stack, Transport, WrapperStack
 from emulator.quantities import COMPONENT_FAMILIES, COMPONENTS, QUANTITIES, QUANTITY_FAMILIES, logical_device_name
@@ -188,6 +197,10 @@ class ElectricityMeter(Meter):
             )
         return self._limiter
 
+    @property
+    def limited(self) -> bool:
+        return self.limiter.acting
+
     def changed(self) -> None:
         super().changed()
         self.reconsider()
@@ -213,7 +226,7 @@ class ElectricityMeter(Meter):
         found: list[tuple[bytes, bytes]] = []
         for item in self.firmware.model.by_class.get(MONITOR_CLASS, ()):
             thresholds = self.internal.read(prefix + item.logical_name + b"\x02")
-            if integers(thresholds):
+            if not item.source and integers(thresholds):
                 found.append((prefix + item.logical_name, thresholds))
         return found
 
@@ -277,6 +290,23 @@ class ElectricityMeter(Meter):
         monitor = self._monitors.setdefault(key, RegisterMonitor())
         for table, selector in monitor.observe(value, thresholds, self.internal.read(key + b"\x04")):
             self.run_script(table, selector)
+
+    # --- non-volatile memory
+
+    def parts(self) -> dict[str, Image]:
+        """Those of a meter, the counts of voltages out of range, and what the limiter is set to."""
+        parts = super().parts()
+        parts["voltage"] = {"under": self.under_voltage_count, "over": self.over_voltage_count}
+        if self._limiter is not None:
+            parts["limiter"] = self._limiter.image()
+        return parts
+
+    def restore(self, parts: Mapping[str, Saved]) -> None:
+        super().restore(parts)
+        counts = parts["voltage"]
+        self.under_voltage_count, self.over_voltage_count = counts.number("under"), counts.number("over")
+        if "limiter" in parts:
+            self.limiter.restore(parts["limiter"])
 
     # --- demand
 
@@ -349,6 +379,6 @@ ELECTRICITY = DeviceKind(
         **METER_COMPONENTS,
         "limiter": _limiter,
     },
-    component_families={**COMPONENT_FAMILIES, "demand": _demand, "maximum": _demand},
+    component_families={**COMPONENT_FAMILIES, **METER_COMPONENT_FAMILIES, "demand": _demand, "maximum": _demand},
 )
 """What an electricity meter's profile can put behind its objects."""

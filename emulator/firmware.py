@@ -12,18 +12,20 @@ from typing import NamedTuple
 
 from emulator.cosem.model import ObjectModel
 from protocols.hdlc import Parameters
+from protocols.tokens.scheme import Outcome, SchemeMaker
 
 BAUD_RATES = (300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200)
 """Bits a second by the number that classes 19 and 23 have for it."""
 
 
 class Trigger(Enum):
-    """What makes a class 7 buffer capture a row."""
+    """What makes a class 7 buffer capture a row; with ``ACCOUNT`` the account of the meter captures it itself."""
 
     PERIOD = "period"
     DAY = "day"
     MONTH = "month"
     EVENT = "event"
+    ACCOUNT = "account"
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,8 +189,103 @@ class LogicalDevices:
 
 
 @dataclass(frozen=True, slots=True)
+class OutcomeSettings:
+    """What a make does about one outcome of a token: the text on its display, the action-result that ``enter`` of class
+    115 answers with, and the status code of class 115, attribute 6."""
+
+    display: str
+    action_result: int
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class TokenSettings:
+    """How a meter takes tokens.
+
+    ``originator`` is the issuer's identifier, 8 octets. ``history`` is how many counters back the meter can tell used
+    from unused. After ``attempts`` wrong manual entries in a row, entry is locked for ``lock_first`` ns, each time
+    ``lock_factor`` times as long as before, up to ``lock_longest``; 0 attempts for no lock.
+    """
+
+    scheme: SchemeMaker
+    scheme_name: str
+    originator: bytes
+    history: int
+    attempts: int
+    lock_first: int
+    lock_factor: int
+    lock_longest: int
+    outcomes: Mapping[Outcome, OutcomeSettings]
+
+
+class Reconnection(Enum):
+    """What a meter does with its supply when there is credit again."""
+
+    ARM = "arm"
+    AUTOMATIC = "automatic"
+
+
+class OverBalance(Enum):
+    """What a meter does with a token that would bring the balance over its maximum."""
+
+    REFUSE = "refuse"
+    CLIP = "clip"
+
+
+class Recovery(Enum):
+    """What credit pays first, before it adds to the balance."""
+
+    PAYMENT_DEBT = "payment_debt"
+    ACCUMULATED_DEBT = "accumulated_debt"
+    EMERGENCY_CREDIT = "emergency_credit"
+
+
+@dataclass(frozen=True, slots=True)
+class PrepaymentSettings:
+    """How a meter keeps its account, and what the account starts with.
+
+    Money in millipence (1e-5 GBP), times in nanoseconds unless they say otherwise. ``prices`` are those of the
+    consumption charge by index from 1 (millipence a kWh); ``standing_charge`` is taken every ``standing_period``
+    seconds. ``first_block_price`` is the index of the price of the first rate's first block; prices of the other rates
+    follow it, those of the next of its ``blocks`` come ``block_step`` after it (161 and 16 in GB's official test data:
+    A1 to A8, B1 to B8); ``block_masks`` are the masks of the register activation under which rates are charged by
+    blocks. ``recovery`` is the order in which credit is used up
+    before it adds to the balance. ``clears`` names what a change of tenancy writes off (``balance``, ``debts``).
+    ``screens`` are those of the display, by name, with their templates (:mod:`emulator.prepayment.display`), the one at
+    rest first; ``credit_screens`` are shown in credit mode instead, where there are any. What is typed is dropped
+    ``entry_timeout`` after the last key; a screen is shown for ``screen_time``.
+    """
+
+    prepayment: bool
+    balance: int
+    prices: tuple[int, ...]
+    first_block_price: int
+    blocks: int
+    block_step: int
+    block_masks: frozenset[bytes]
+    standing_charge: int
+    standing_period: int
+    configuration: tuple[tuple[str, str, str], ...]
+    copies: Mapping[bytes, tuple[tuple[bytes, bytes], ...]]
+    recovery: tuple[Recovery, ...]
+    reconnection: Reconnection
+    over_balance: OverBalance
+    clears: frozenset[str]
+    valve_test: int
+    valve_test_flow: int
+    entry_timeout: int
+    screen_time: int
+    screens: tuple[tuple[str, str], ...]
+    tokens: TokenSettings
+    credit_screens: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class FirmwareProfile:
-    """One make, model and firmware version; ``reactions`` are by the emulator's name of an event."""
+    """One make, model and firmware version; ``reactions`` are by the emulator's name of an event.
+
+    ``snapshot_period`` is how often a device that has a non-volatile memory writes its registers there, ns.
+    """
 
     name: str
     kind: str
@@ -201,6 +298,7 @@ class FirmwareProfile:
     logs: Mapping[str, LogSpec]
     clock: ClockSettings
     boot_time: int
+    snapshot_period: int
     wan: HdlcSettings | None = None
     local: HdlcSettings | None = None
     optical: OpticalSettings | None = None
@@ -211,3 +309,4 @@ class FirmwareProfile:
     logical: LogicalDevices | None = None
     reactions: Mapping[str, Reaction] = field(default_factory=dict[str, Reaction])
     quirks: Quirks = Quirks()
+    prepayment: PrepaymentSettings | None = None

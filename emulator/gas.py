@@ -15,8 +15,17 @@ from emulator.cosem.model import DeviceKind, Quantity
 from emulator.device import NEVER, Cover, Identity
 from emulator.firmware import FirmwareProfile, SleepSettings
 from emulator.load import MICRO, UNIT, Load
-from emulator.meter import METER_COMPONENTS, METER_QUANTITIES, Meter, interval_quantity, rate_family, register_quantity
+from emulator.meter import (
+    METER_COMPONENT_FAMILIES,
+    METER_COMPONENTS,
+    METER_QUANTITIES,
+    Meter,
+    interval_quantity,
+    rate_family,
+    register_quantity,
+)
 from emulator.metering import IMPORT
+from emulator.nvm import Image, Saved
 from emulator.quantities import COMPONENT_FAMILIES, COMPONENTS, QUANTITIES, QUANTITY_FAMILIES
 from emulator.security import KeyRing
 from emulator.time import DAY, HOUR, SECOND, Clock, Event, stream
@@ -100,6 +109,7 @@ class GasMeter(Meter):
         "correction_factor",
         "last_wake_up",
         "next_wake_up",
+        "open_tap",
         "rescheduled",
     )
 
@@ -113,6 +123,9 @@ class GasMeter(Meter):
         installed_at: int,
         load: Load,
     ) -> None:
+        self.calorific_value = CALORIFIC_VALUE
+        self.correction_factor = CORRECTION_FACTOR
+        self._energy = self._volume = 0
         super().__init__(firmware, identity, clock, seed, ring, installed_at, load)
         self._phase = stream(seed, identity.device_id, "wake-up").randrange(self._sleep.wake_up_period)
         self.rescheduled: Callable[[], None] | None = None
@@ -122,9 +135,8 @@ class GasMeter(Meter):
         self._wait_from(clock.now)
         self.last_wake_up = self.next_wake_up - self._sleep.wake_up_period
         """Rig instant at which it was last awake, ns."""
-        self.calorific_value = CALORIFIC_VALUE
-        self.correction_factor = CORRECTION_FACTOR
-        self._energy = self._volume = 0
+        self.open_tap = 0
+        """What flows through an appliance that is open while nobody watches it, dm3 an hour: the valve test sees it."""
         self._battery_at = installed_at
         self._battery_low = self._expect_low_battery()
 
@@ -224,6 +236,40 @@ class GasMeter(Meter):
         used = min(self.battery_age, self._sleep.battery_life_days * DAY)
         return _FULL_MV - used * (_FULL_MV - _EMPTY_MV) // (self._sleep.battery_life_days * DAY)
 
+    # --- non-volatile memory
+
+    def snapshot_at(self, instant: int) -> int:
+        """At a wake-up, as nothing that can be looked at changes in between: the last one by then, else the next."""
+        period = self._sleep.wake_up_period
+        last = instant - (instant - self._phase) % period
+        return last if last > self.clock.now else last + period
+
+    def parts(self) -> dict[str, Image]:
+        """Those of a meter, what energy is worked out with, and how old the battery is."""
+        parts = super().parts()
+        parts["gas"] = {
+            "energy": self._energy,
+            "volume": self._volume,
+            "calorific_value": self.calorific_value,
+            "correction_factor": self.correction_factor,
+            "battery_at": self._battery_at,
+        }
+        return parts
+
+    def restore(self, parts: Mapping[str, Saved]) -> None:
+        super().restore(parts)
+        gas = parts["gas"]
+        self._energy, self._volume = gas.number("energy"), gas.number("volume")
+        self.calorific_value = gas.number("calorific_value")
+        self.correction_factor = gas.number("correction_factor")
+        self._battery_at = gas.number("battery_at")
+        self.last_wake_up = self.time
+        self._battery_low.cancel()
+        low = self._expect_low_battery()
+        if low.due <= self.time:
+            low.cancel()  # that has been logged
+        self._battery_low = low
+
     # --- covers: opening one wakes the meter up, unless its battery is out, when nobody notices
 
     def open_cover(self, cover: Cover = Cover.METER) -> None:
@@ -250,6 +296,7 @@ class GasMeter(Meter):
         self.settle()
         self.begin_change()
         self.metering.use(Successive.changed(self.metering.load, load, self.clock.now, self.time))
+        self.money_changed()
 
     @property
     def flow(self) -> int:
@@ -260,18 +307,52 @@ class GasMeter(Meter):
     @property
     def energy(self) -> int:
         """Wh since it was installed: volume times calorific value times correction, each with what held at its time."""
-        return (self._energy + self._converted()) // (UNIT * _CONVERSION)
+        return self.consumed(self.time) // (UNIT * _CONVERSION)
 
     def convert_by(self, calorific_value: int, correction_factor: int) -> None:
         """Work out energy from now on with these (1e-4 MJ/m3, 1e-5)."""
         self.materialise()
-        self._energy += self._converted()
+        self._energy = self.consumed(self.time)
         self._volume = self.metering.imported(self.time)
         self.calorific_value, self.correction_factor = calorific_value, correction_factor
+        self.money_changed()
 
-    def _converted(self) -> int:
-        volume = self.metering.imported(self.time) - self._volume
-        return volume * self.calorific_value * self.correction_factor
+    # --- money
+
+    charged_by = "energy"
+
+    @property
+    def consumption_unit(self) -> int:
+        return UNIT * _CONVERSION
+
+    def consumed(self, t: int) -> int:
+        """Energy until rig instant ``t``, exact, by the conversion that holds now."""
+        volume = self.metering.imported(t) - self._volume
+        return self._energy + volume * self.calorific_value * self.correction_factor
+
+    def attend(self) -> None:
+        self.wake_up()
+
+    def press_button(self) -> bool:
+        """The button at the meter: opens a valve that is armed, if the valve test finds nothing open behind it.
+
+        The test lets gas in for ``valve_test`` of the profile; more than its flow means an open tap, and the valve is
+        shut again and stays armed.
+        """
+        if self.mains:
+            self.wake_up()
+        opened = not self.switch.closed and super().press_button()
+        prepayment = self.firmware.prepayment
+        if opened and prepayment and self.open_tap > prepayment.valve_test_flow:
+            self.clock.schedule(self.clock.now + prepayment.valve_test, self._fail_valve_test)
+        return self.switch.closed
+
+    def _fail_valve_test(self) -> None:
+        self.wake_up()
+        if self.switch.closed:
+            self.record("valve_test_failed")
+            self.cut_supply()
+            self.switch.arm()
 
     @property
     def temperature(self) -> int:
@@ -317,6 +398,6 @@ GAS = DeviceKind(
     },
     quantity_families={**QUANTITY_FAMILIES, "volume.tou": rate_family},
     components={**COMPONENTS, **METER_COMPONENTS},
-    component_families=COMPONENT_FAMILIES,
+    component_families={**COMPONENT_FAMILIES, **METER_COMPONENT_FAMILIES},
 )
 """What a gas meter's profile can put behind its objects."""

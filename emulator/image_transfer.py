@@ -12,6 +12,7 @@ from enum import IntEnum
 
 from emulator.events import EventName
 from emulator.firmware import ImageSettings
+from emulator.nvm import Image, Saved
 from protocols.dlms.enums import DataAccessResult
 from protocols.dlms.objects import AccessRefused
 
@@ -75,6 +76,30 @@ class ImageTransfer:
         self.size = 0
         self.image = bytearray()
         self._missing: set[int] = set()
+
+    def kept(self) -> Image:
+        """What outlives the loss of RAM: whether it is enabled, and of an image that was activated what it was.
+
+        An image on its way lies in RAM here and has to be sent again.
+        """
+        over = self.status in _OVER
+        return {
+            "enabled": self.enabled,
+            "status": (self.status if over else ImageStatus.NOT_INITIATED).value,
+            "identifier": self.identifier.hex() if over else "",
+            "size": self.size if over else 0,
+            "signature": self.image[-DIGEST_OCTETS:].hex() if over else "",
+        }
+
+    def restore(self, saved: Saved) -> None:
+        """Be what :meth:`kept` said."""
+        self.enabled = saved.flag("enabled")
+        self.status = ImageStatus(saved.number("status"))
+        self.identifier, self.size = saved.octets("identifier"), saved.number("size")
+        if not 0 <= self.size <= self.settings.max_size:
+            raise ValueError(f"image: {self.size} octets; this firmware takes {self.settings.max_size}")
+        self.image = bytearray(saved.octets("signature"))
+        self._missing = set()
 
     @property
     def blocks(self) -> int:
@@ -179,3 +204,7 @@ class ImageTransfer:
         if not zero or not text.isascii() or not text.decode("ascii").isprintable():
             return None
         return text.decode("ascii")
+
+
+_OVER = frozenset((ImageStatus.ACTIVATION_SUCCESSFUL, ImageStatus.ACTIVATION_FAILED))
+"""Where an image's way has ended."""

@@ -2,15 +2,16 @@
 
 A meter's life is cut into segments at irregular events (clock set, load changed, supply or power switched, tariff
 settings changed). Within a segment everything follows from the state at its start. Settling walks over what changes
-state by itself, switching instants only. Profile rows are made by :meth:`Meter.materialise`, which replays the segments
-over their capture boundaries with the same getters that a client reads, and then forgets them.
+state by itself: switching instants, and what the account does. Profile rows are made by :meth:`Meter.materialise`,
+which replays the segments over their capture boundaries with the same getters that a client reads, and then forgets
+them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from emulator import schedules
 from emulator.cosem.model import Quantity
@@ -23,9 +24,14 @@ from emulator.device import (
     Identity,
 )
 from emulator.events import EventName
-from emulator.firmware import FirmwareProfile
+from emulator.firmware import FirmwareProfile, TokenSettings
 from emulator.load import UNIT, Load
 from emulator.metering import IMPORT, Intervals, Metering
+from emulator.nvm import Image, Saved
+from emulator.prepayment.account import Account
+from emulator.prepayment.credit import AccountCredit
+from emulator.prepayment.keypad import Keypad
+from emulator.prepayment.quantities import ACCOUNT_QUANTITIES, account_of
 from emulator.replay import Replay, State, capture_periods
 from emulator.schedules import Due
 from emulator.scripts import execute
@@ -41,7 +47,7 @@ from emulator.tariff import (
     next_activation,
     tariff_registers,
 )
-from emulator.time import SECOND, Clock
+from emulator.time import SECOND, Clock, Event
 from protocols.dlms import datetime
 from protocols.dlms.objects import AccessRefused
 
@@ -63,8 +69,10 @@ class Meter(Device):
         "_captured",
         "_due",
         "_intervals",
+        "_keypad",
         "_marked",
         "_materialised",
+        "_money",
         "_next_action",
         "_next_due",
         "_next_month",
@@ -73,6 +81,8 @@ class Meter(Device):
         "_segments",
         "_stale",
         "_switching",
+        "account",
+        "cut_for_credit",
         "demand",
         "metering",
         "plan",
@@ -109,6 +119,15 @@ class Meter(Device):
         self._next_switch = self._next_month = self._next_action = NEVER
         self._switching: Switching | None = None
         self._due: Due | None = None
+        self.cut_for_credit = False
+        """Whether the supply was opened for want of credit."""
+        self._keypad: Keypad | None = None
+        self._money: Event | None = None
+        prepayment = firmware.prepayment
+        self.account = Account(self, prepayment, clock.now) if prepayment else None
+        """The customer's account, None for a firmware without one."""
+        if prepayment and prepayment.prepayment:
+            self.money_changed()
 
     # --- time
 
@@ -131,11 +150,15 @@ class Meter(Device):
                 self._look_ahead()
             if self._marked:
                 self._open_segment()
-            due = self._next_due = min(self._next_month, self._next_switch, self._next_action)
+            account = self.account
+            money = account.due if account else NEVER
+            due = self._next_due = min(self._next_month, self._next_switch, self._next_action, money)
             if due > target:
                 self.time = target
                 return
-            self.time = due
+            self.time = max(due, self.time)
+            if account and money <= due:
+                account.run()
             if due == self._next_month:
                 self._close_month()
                 self._find_month_end()
@@ -154,7 +177,7 @@ class Meter(Device):
             self.plan = plan
             switching = plan.in_force(self.local)
             mask = (switching.mask if switching else None) or metering.mask or first_mask(self.internal)
-            metering.switch(self.time, mask, plan.masks.get(mask, ()))
+            self._count_by(mask, plan.masks.get(mask, ()))
         self._stale = self._reselect = False
         self._find_month_end()
         self._find_switching()
@@ -173,6 +196,11 @@ class Meter(Device):
             if utc > now:
                 return clock.rig(utc), what
         return NEVER, None
+
+    def ahead(self, find: Callable[[int], int | None]) -> int:
+        """The rig instant of the local second that ``find`` gives next after a local second; NEVER for none."""
+        at, _ = self._ahead(lambda local: None if (found := find(local)) is None else (found, None))
+        return at
 
     def _find_month_end(self) -> None:
         self._next_month, _ = self._ahead(_month_end)
@@ -198,7 +226,7 @@ class Meter(Device):
         if switching.mask is not None:
             registers = self.plan.masks.get(switching.mask)
             if registers is not None:
-                self.metering.switch(self.time, switching.mask, registers)
+                self._count_by(switching.mask, registers)
         elif self.mains:
             self.run_script(switching.table, switching.selector)
 
@@ -232,6 +260,8 @@ class Meter(Device):
         self.metering.begin(self.time)
         self._marked = True
         self._next_due = 0
+        if self.account:
+            self.account.disturb()
 
     def changed(self) -> None:
         self.begin_change()
@@ -240,6 +270,11 @@ class Meter(Device):
     def clock_moved(self) -> None:
         self._stale = self._reselect = True
         self._next_due = 0
+        self.money_changed()
+
+    def clock_jumped(self) -> None:
+        if self.account:
+            self.account.clock_set()
 
     def set_load(self, load: Load) -> None:
         """Draw another load from now on."""
@@ -247,12 +282,14 @@ class Meter(Device):
         self.begin_change()
         self.metering.use(load)
         self.reconsider()
+        self.money_changed()
 
     def power_changed(self) -> None:
         self.metering.flowing = self.mains and self.switch.closed
         if self.mains:
             self._make_up_missed()
         self.reconsider()
+        self.money_changed()
 
     def _supply_moved(self, state: ControlState) -> None:
         """The supply switch is about to move to ``state``."""
@@ -263,6 +300,7 @@ class Meter(Device):
         self.record(_SUPPLY_EVENTS[state])
         if closed != self.switch.closed:
             self.supply_switched(closed)
+            self.money_changed()
 
     def press_button(self) -> bool:
         """The customer's button: closes a switch that is armed. Whether the supply is on after it."""
@@ -270,10 +308,80 @@ class Meter(Device):
         if self.mains:
             with suppress(AccessRefused):
                 self.switch.reconnect(Way.MANUAL)
+                self.commit()
         return self.switch.closed
 
     def supply_switched(self, closed: bool) -> None:
         """The supply has been switched on or off."""
+
+    # --- money
+
+    charged_by: ClassVar[str] = "energy.import"
+    """Source of the register that energy is charged by."""
+
+    @property
+    def consumption_unit(self) -> int:
+        """How much of what :meth:`consumed` gives is one watt-hour."""
+        return UNIT
+
+    def consumed(self, t: int) -> int:
+        """What has been drawn until rig instant ``t``, exact; for a time to come, if nothing changes until then."""
+        return self.metering.imported(t)
+
+    @property
+    def limited(self) -> bool:
+        """Whether the load limiter holds the supply down."""
+        return False
+
+    @property
+    def keypad(self) -> Keypad:
+        """The meter's buttons and display."""
+        if self._keypad is None:
+            self._keypad = Keypad(self)
+        return self._keypad
+
+    def cut_supply(self) -> None:
+        """Open the supply for want of credit; a control mode that knows no local disconnection leaves it closed."""
+        with suppress(AccessRefused):
+            self.switch.disconnect(Way.LOCAL)
+            self.cut_for_credit = True
+
+    def money_changed(self) -> None:
+        """The course of money has changed: in prepayment mode, look what happens next at the rig clock's next step."""
+        self._next_due = 0
+        if self._money is not None:
+            self._money.cancel()
+            self._money = None
+        if self.account and self.account.watches and self.mains:
+            self._money = self.clock.schedule(self.clock.now, self._mind_money)
+
+    def _mind_money(self) -> None:
+        """Be there when the account does something that somebody would notice."""
+        self._money = None
+        self.attend()
+        account = self.account
+        if account and self._money is None and account.watches and self.mains:
+            due = min(account.due, self._next_switch, self._next_action)
+            if due != NEVER:
+                self._money = self.clock.schedule(max(due, self.clock.now + 1), self._mind_money)
+
+    def attend(self) -> None:
+        """Come to the present because something is to be done."""
+        self.settle()
+
+    def touched(self) -> bool:
+        """Somebody is at the meter: whether it notices, with power and booted. It comes to the present."""
+        if self.ready:
+            self.attend()
+        return self.ready
+
+    def token_secret(self, tokens: TokenSettings) -> bytes:
+        """The secret that it shares with the issuer of its tokens."""
+        return self.ring.key("token.secret", tokens.scheme.secret_octets)
+
+    def token_originator(self, tokens: TokenSettings) -> bytes:
+        """Who issues its tokens, 8 octets: of the rig file, else of the profile."""
+        return self.ring.key("token.originator", 0) or tokens.originator
 
     def _open_segment(self) -> None:
         if len(self._segments) >= MAX_SEGMENTS:
@@ -286,6 +394,41 @@ class Meter(Device):
 
     def _restore(self, state: State) -> None:
         self.time, self.metering, self._intervals, self.demand, self.device_clock, self.mains, self.plan = state
+
+    # --- non-volatile memory
+
+    def parts(self) -> dict[str, Image]:
+        """Those of a device, what was counted, and the account; rows of profiles are not among them."""
+        for intervals in self._intervals.values():
+            self._close_interval(intervals)
+        parts = super().parts()
+        parts["metering"] = self.metering.image(self.time)
+        parts["intervals"] = {str(period): intervals.image() for period, intervals in self._intervals.items()}
+        parts["supply"] = self.switch.image()
+        if self.demand:
+            self.demand.update(self.metering, self.device_clock, self.time)
+            parts["demand"] = self.demand.image()
+        if self.account:
+            parts["account"] = self.account.image()
+        return parts
+
+    def restore(self, parts: Mapping[str, Saved]) -> None:
+        """As a device; profiles begin anew at the instant that is restored."""
+        super().restore(parts)
+        self.metering.restore(parts["metering"], self.time)
+        saved = parts["intervals"]
+        for period, intervals in self._intervals.items():
+            if str(period) in saved:
+                intervals.restore(saved.table(str(period)))
+        self.switch.restore(parts["supply"])
+        if self.demand:
+            self.demand.restore(parts["demand"])
+        if self.account:
+            self.account.restore(parts["account"].fields)
+        self._segments.clear()
+        self._materialised = self.time
+        self._marked = self._stale = self._reselect = True
+        self._next_due = 0
 
     # --- rows
 
@@ -361,7 +504,15 @@ class Meter(Device):
         if mask not in plan.masks:
             raise ValueError(f"no mask {mask!r}; known: {', '.join(map(repr, plan.masks))}")
         self.begin_change()
-        self.metering.switch(self.time, mask, plan.masks[mask])
+        self._count_by(mask, plan.masks[mask])
+
+    def _count_by(self, mask: bytes, registers: tuple[int, ...]) -> None:
+        """Other tariff registers count from now on, and energy may cost another price."""
+        if self.account:
+            self.account.fold()
+        self.metering.switch(self.time, mask, registers)
+        if self.account:
+            self.account.rate_changed()
 
     def activate_calendar(self) -> None:
         """Make the passive calendar the active one (class 20, method 1)."""
@@ -419,6 +570,7 @@ _REGISTER = 0xFFFF_FFFF
 METER_QUANTITIES: Mapping[str, Quantity] = {
     "billing.count": Quantity("u16", lambda meter: meter.metering.billing_count & 0xFFFF),
     "interval.status": Quantity("u8", lambda meter: meter.interval().status),
+    **ACCOUNT_QUANTITIES,
 }
 """What every meter offers a profile beside what every device does."""
 
@@ -433,8 +585,16 @@ def _switch(meter: Meter) -> SupplySwitch:
 
 METER_COMPONENTS: Mapping[str, Callable[[Meter], object]] = {
     "switch": _switch,
+    "account": account_of,
+    "account.passive": lambda meter: account_of(meter).passive,
+    "tokens": lambda meter: account_of(meter).tokens,
     "calendar": _itself,
     "special_days": _itself,
     "activation": _itself,
 }
 """Parts of every meter. The tariff's objects keep their tables as values of the meter, which follows them."""
+
+METER_COMPONENT_FAMILIES: Mapping[str, Callable[[Meter, str], object]] = {
+    "credit": lambda meter, name: AccountCredit(account_of(meter), name),
+    "charge": lambda meter, name: account_of(meter).charges[name],
+}

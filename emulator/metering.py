@@ -7,6 +7,7 @@ decimetre. Registers are whole units, floored, so that differences of a register
 from __future__ import annotations
 
 from emulator.load import UNIT, Load
+from emulator.nvm import Image, Saved
 
 _FAR = 1 << 80  # ns; later than anything
 CHANNELS = 4
@@ -68,6 +69,30 @@ class Metering:
             setattr(other, name, getattr(self, name))
         other._rates = self._rates[:]
         return other
+
+    def image(self, t: int) -> Image:
+        """What was counted until ``t``, for the non-volatile memory; the load is not the meter's."""
+        return {
+            "amounts": [self.imported(t), self.exported(t)],
+            "rates": self.rate_amounts(t),
+            "mask": self.mask.hex(),
+            "registers": list(self.registers),
+            "billing_count": self.billing_count,
+            "flowing": self.flowing,
+        }
+
+    def restore(self, saved: Saved, t: int) -> None:
+        """Go on from ``t`` with what :meth:`image` said of that instant; rates the meter has not are left out."""
+        self.flowing = saved.flag("flowing")
+        self._imported, self._exported = saved.numbers("amounts")
+        count = len(self._rates)
+        self._rates = (saved.numbers("rates") + [0] * count)[:count]
+        self.mask = saved.octets("mask")
+        self.registers = tuple(register for register in saved.numbers("registers") if 0 <= register < count)
+        self.billing_count = saved.number("billing_count")
+        self._switched = self._imported
+        self.start = t
+        self.use(self.load)
 
     def imported(self, t: int) -> int:
         """Amount taken from the network until rig instant ``t`` >= ``start``."""
@@ -175,6 +200,21 @@ class Intervals:
             setattr(other, name, getattr(self, name))
         return other
 
+    def image(self) -> Image:
+        """All of it for the non-volatile memory."""
+        return {
+            "closed": self.closed,
+            "totals": list(self.totals),
+            "last": list(self.last),
+            "status": [self.status, self.open_status],
+        }
+
+    def restore(self, saved: Saved) -> None:
+        """Be what :meth:`image` said."""
+        self.closed = saved.number("closed")
+        self.totals, self.last = _channels(saved, "totals"), _channels(saved, "last")
+        self.status, self.open_status = saved.numbers("status")
+
     def close(self, boundary: int, totals: tuple[int, int, int, int], status: int) -> None:
         """The interval ends at device UTC ``boundary`` with these registers and with ``status`` bits of the clock."""
         before = self.totals
@@ -188,3 +228,8 @@ class Intervals:
         self.closed = boundary
         self.status = self.open_status | status
         self.open_status = 0
+
+
+def _channels(saved: Saved, name: str) -> tuple[int, int, int, int]:
+    first, second, third, fourth = saved.numbers(name)
+    return first, second, third, fourth

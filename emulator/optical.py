@@ -85,7 +85,7 @@ class Registers:
             self._device.internal.write(_descriptor(item.class_id, logical_name, index), encoded)
         except (ValueError, AccessRefused):
             return False
-        return True
+        return self._device.commit()
 
     def password(self, level: int, given: str) -> bool:
         """Whether ``given`` is the password of that level in the local port set-up; an empty one lets nobody in."""

@@ -14,6 +14,8 @@ from emulator.firmware import FirmwareProfile
 from emulator.gas import GasMeter
 from emulator.hub import Hub
 from emulator.load import MICRO, Constant, Load, household_electricity, household_gas, parse_csv
+from emulator.meter import Meter
+from emulator.prepayment.money import PENNY
 from emulator.security import KeyRing
 from emulator.time import DAY, Clock, stream
 
@@ -49,6 +51,13 @@ class LoadSpec(Protocol):
     def scale(self) -> float: ...
 
 
+class PrepaymentSpec(Protocol):
+    """A meter that begins in prepayment mode, with that balance."""
+
+    @property
+    def balance_pence(self) -> int: ...
+
+
 class DeviceSpec(Protocol):
     """One device; what is None comes from the seed, or is the default of its kind."""
 
@@ -59,9 +68,13 @@ class DeviceSpec(Protocol):
     @property
     def point(self) -> str | None: ...
     @property
+    def eui64(self) -> bytes | None: ...
+    @property
     def keys(self) -> Mapping[str, bytes]: ...
     @property
     def load(self) -> LoadSpec: ...
+    @property
+    def prepayment(self) -> PrepaymentSpec | None: ...
 
 
 class PremisesSpec(Protocol):
@@ -113,10 +126,12 @@ def build_premises(
         firmware, identity, ring = commissioned("electricity", name, spec.electricity, seed, profiles)
         load = _load("electricity", spec.electricity.load, identity.device_id, seed, read)
         electricity = ElectricityMeter(firmware, identity, clock, seed, ring, installed_at, load)
+        _begin_account(electricity, spec.electricity.prepayment)
     if spec.gas is not None:
         firmware, identity, ring = commissioned("gas", name, spec.gas, seed, profiles)
         load = _load("gas", spec.gas.load, identity.device_id, seed, read)
         gas = GasMeter(firmware, identity, clock, seed, ring, installed_at, load)
+        _begin_account(gas, spec.gas.prepayment)
     if spec.hub is not None:
         firmware, identity, ring = commissioned("hub", name, spec.hub, seed, profiles)
         hub = Hub(firmware, identity, clock, seed, ring, installed_at, electricity, gas)
@@ -134,12 +149,25 @@ def commissioned(
     if firmware.kind != kind:
         raise PremisesError(f"{kind}.profile", f"{firmware.name}: is a profile of kind {firmware.kind}, not {kind}")
     device_id = f"{premises}/{kind}"
-    identity = make_identity(firmware, device_id, seed, spec.serial, spec.point)
+    identity = make_identity(firmware, device_id, seed, spec.serial, spec.point, spec.eui64)
     return firmware, identity, KeyRing(seed, device_id, dict(spec.keys))
 
 
+def _begin_account(meter: Meter, spec: PrepaymentSpec | None) -> None:
+    if spec is None:
+        return
+    if meter.account is None:
+        raise PremisesError(f"{meter.firmware.kind}.prepayment", f"{meter.firmware.name} knows no prepayment")
+    meter.account.begin(spec.balance_pence * PENNY)
+
+
 def make_identity(
-    firmware: FirmwareProfile, device_id: str, seed: int, serial: str | None = None, point: str | None = None
+    firmware: FirmwareProfile,
+    device_id: str,
+    seed: int,
+    serial: str | None = None,
+    point: str | None = None,
+    eui64: bytes | None = None,
 ) -> Identity:
     """Who a device is: given, or from the seed.
 
@@ -149,10 +177,10 @@ def make_identity(
     chance = stream(seed, device_id, "identity")
     number = f"{chance.randrange(16, 20)}{chance.randrange(10**11):011}"
     title = firmware.flag_id.encode("ascii") + chance.randbytes(5)
-    eui64 = b"\x02SM1" + chance.randbytes(4)
+    address = b"\x02SM1" + chance.randbytes(4)
     drawn = {"electricity": _draw_mpan, "gas": _draw_mprn}.get(firmware.kind)
     of_seed = drawn(chance) if drawn else ""
-    return Identity(device_id, serial or number, title, eui64, point or of_seed)
+    return Identity(device_id, serial or number, title, eui64 or address, point or of_seed)
 
 
 def _draw_mpan(chance: Random) -> str:

@@ -123,10 +123,10 @@ def missed(entries: tuple[Entry, ...], special: SpecialDays, begin: int, end: in
 
 
 def tables(view: InternalView) -> list[tuple[Entry, ...]]:
-    """Entries of each schedule of a device."""
+    """Entries of each schedule of a device whose scripts run; one with a source is what that part of it goes by."""
     items = view.model.by_class.get(SCHEDULE_CLASS, ())
     prefix = SCHEDULE_CLASS.to_bytes(2, "big")
-    return [parse_entries(view.read(prefix + item.logical_name + b"\x02")) for item in items]
+    return [parse_entries(view.read(prefix + item.logical_name + b"\x02")) for item in items if not item.source]
 
 
 def next_due(view: InternalView, special: SpecialDays, after: int) -> Due | None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from enum import IntEnum
+from typing import Any, cast
 
 from emulator.cosem.model import AssociationSpec
+from emulator.nvm import Image, Saved
 from protocols.dlms.keywrap import unwrap
-from protocols.dlms.security import Counters, Keys, SecurityContext
+from protocols.dlms.security import COUNTER_MAX, Counters, Keys, SecurityContext
 
 _CHARACTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
@@ -44,6 +47,43 @@ class KeyRing:
         if name.endswith(".secret"):
             return bytes(_CHARACTERS[octet % len(_CHARACTERS)] for octet in derived[:octets])
         return derived[:octets]
+
+
+WINDOW = 256
+"""Invocation counters that are reserved at a time."""
+
+
+class ReservedCounters(Counters):
+    """Counters of which a non-volatile memory holds values that they have not come to yet.
+
+    A device that dies and starts again goes on from what was reserved, up to :data:`WINDOW` further than it was: no
+    counter is used twice or accepted twice, and only one message in so many has to wait for the memory. ``reserve`` is
+    called when a counter passes what is reserved, with more reserved already.
+    """
+
+    __slots__ = ("_reserve", "reserved")
+
+    def __init__(self, counters: Counters, reserve: Callable[[], object]) -> None:
+        """Go on from ``counters``, which is all that is stored so far."""
+        self._reserve = reserve
+        self.reserved = {name: cast(int, getattr(counters, name)) for name in Counters.__slots__}
+        """What a device that starts again goes on from, by the names of :class:`Counters`."""
+        for name, count in self.reserved.items():
+            setattr(self, name, count)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name in Counters.__slots__ and value > self.reserved[name]:
+            self.reserved[name] = min(value + WINDOW, COUNTER_MAX)
+            self._reserve()
+
+    def anew(self) -> ReservedCounters:
+        """Counters of a new key, kept in the same way."""
+        return ReservedCounters(Counters(), self._reserve)
+
+    def release(self) -> None:
+        """Reserve nothing beyond what was used: the device is about to be stored for the last time."""
+        self.reserved = {name: getattr(self, name) for name in self.reserved}
 
 
 class SecurityState:
@@ -94,10 +134,43 @@ class SecurityState:
         match key_id:
             case KeyId.GLOBAL_UNICAST:
                 self.encryption = key
-                self.counters = Counters()
+                counters = self.counters
+                self.counters = counters.anew() if isinstance(counters, ReservedCounters) else Counters()
             case KeyId.GLOBAL_BROADCAST:
                 self.broadcast = key
             case KeyId.AUTHENTICATION:
                 self.authentication = key
             case KeyId.MASTER:
                 self.master = key
+
+    def image(self) -> Image:
+        """All of it for the non-volatile memory; of the counters what is reserved."""
+        counters = self.counters
+        kept = counters.reserved if isinstance(counters, ReservedCounters) else None
+        return {
+            "suite": self.suite,
+            "policy": self.policy,
+            "counters": dict(kept) if kept else {name: getattr(counters, name) for name in Counters.__slots__},
+            **{name: cast(bytes, getattr(self, name)).hex() for name in _KEPT_OCTETS},
+        }
+
+    def restore(self, saved: Saved) -> None:
+        """Be what :meth:`image` said."""
+        self.suite, self.policy = saved.number("suite"), saved.number("policy")
+        counters = saved.table("counters")
+        for name in Counters.__slots__:
+            setattr(self.counters, name, counters.number(name))
+        for name in _KEPT_OCTETS:
+            setattr(self, name, saved.octets(name))
+
+    def keep(self, reserve: Callable[[], object]) -> None:
+        """Count from now on as :class:`ReservedCounters` do."""
+        self.counters = ReservedCounters(self.counters, reserve)
+
+    def release(self) -> None:
+        """Let go of counters that are reserved and not used."""
+        if isinstance(self.counters, ReservedCounters):
+            self.counters.release()
+
+
+_KEPT_OCTETS = ("authentication", "broadcast", "client_title", "encryption", "master", "secret")

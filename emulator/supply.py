@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import Enum, IntEnum
 
+from emulator.nvm import Image, Saved
 from protocols.dlms.enums import DataAccessResult
 from protocols.dlms.objects import AccessRefused
 
@@ -86,6 +87,17 @@ class SupplySwitch:
         """output_state: whether energy can flow."""
         return self.state is ControlState.CONNECTED
 
+    def image(self) -> Image:
+        """State and mode for the non-volatile memory."""
+        return {"state": self.state.value, "mode": self.mode}
+
+    def restore(self, saved: Saved) -> None:
+        """Be what :meth:`image` said, without a move."""
+        mode = saved.number("mode")
+        if mode not in MODES:
+            raise ValueError(f"supply.mode: {mode}: 0 to {max(MODES)}")
+        self.state, self.mode = ControlState(saved.number("state")), mode
+
     def disconnect(self, way: Way) -> None:
         """Open the switch; AccessRefused when the control mode forbids it in this way."""
         self._check(Transition.DISCONNECT, way)
@@ -160,14 +172,35 @@ class LoadLimiter:
         """Device UTC (ns) at which the emergency profile begins."""
         self.emergency_duration = 0
         self.group_ids: tuple[int, ...] = ()
-        self.over = False
+        self.over: bool = False
         self.since = 0
         self._acted = Crossing.UNDER
+
+    def image(self) -> Image:
+        """What clients have set, and what it has seen and done, for the non-volatile memory."""
+        return {
+            **{name: getattr(self, name) for name in _LIMITER_NUMBERS},
+            "group_ids": list(self.group_ids),
+            "over": self.over,
+            "acted": self._acted.value,
+        }
+
+    def restore(self, saved: Saved) -> None:
+        """Be what :meth:`image` said."""
+        for name in _LIMITER_NUMBERS:
+            setattr(self, name, saved.number(name))
+        self.group_ids = tuple(saved.numbers("group_ids"))
+        self.over, self._acted = saved.flag("over"), Crossing(saved.text("acted"))
 
     @property
     def watching(self) -> bool:
         """Whether there is a limit, now or to come."""
         return self.threshold_normal > 0 or (self.emergency_duration > 0 and self.emergency_threshold > 0)
+
+    @property
+    def acting(self) -> bool:
+        """Whether the load has been over the threshold for long enough that the limiter has acted."""
+        return self._acted is Crossing.OVER
 
     def emergency(self, utc: int) -> bool:
         """Whether the emergency profile is active at device time ``utc``, ns."""
@@ -202,3 +235,15 @@ class LoadLimiter:
         if self.over == (self._acted is Crossing.OVER):
             return None
         return self.since + (self.min_over if self.over else self.min_under) * SECOND
+
+
+_LIMITER_NUMBERS = (
+    "threshold_normal",
+    "emergency_threshold",
+    "min_over",
+    "min_under",
+    "emergency_id",
+    "emergency_activation",
+    "emergency_duration",
+    "since",
+)

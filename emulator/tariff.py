@@ -27,6 +27,7 @@ DAYS = "arr st{u8,arr st{oct4,oct6,u16}}"
 SPECIAL_DAYS = "arr st{u16,oct5,u8}"
 ASSIGNMENT = "arr st{u16,oct6}"
 MASKS = "arr st{oct,arr u8}"
+_ANY_YEAR = 0xFFFF
 _SEARCHED_DAYS = 800
 _MAX_CACHED_DAYS = 2000
 _MAX_PLANS = 64
@@ -91,10 +92,11 @@ class Plan:
         special = self.special(day)
         if special is not None:
             return special
+        this_year = datetime.civil(day)[0]
         started = [
             (at, week)
             for start, week in self._seasons
-            for year in (datetime.civil(day)[0], datetime.civil(day)[0] - 1)
+            for year in _years_of(start, this_year)
             if (at := _occurrence(start, year)) is not None and at // datetime.DAY <= day
         ]
         if not started:
@@ -131,6 +133,12 @@ class Plan:
             if count:
                 return switchings[count - 1]
         return None
+
+
+def _years_of(start: bytes, this_year: int) -> tuple[int, ...]:
+    """Years in which a season may have begun last: its own year where it has one, however long ago."""
+    year = int.from_bytes(start[:2], "big")
+    return (this_year, this_year - 1) if year == _ANY_YEAR else (year,)
 
 
 class PlanSettings(NamedTuple):
@@ -223,7 +231,7 @@ def _settings(view: InternalView) -> PlanSettings:
     calendar, activation = _first(view, CALENDAR_CLASS), _first(view, ACTIVATION_CLASS)
     if calendar is None or activation is None:
         return PlanSettings()
-    read, special = view.read, _first(view, SPECIAL_DAYS_CLASS)
+    read, special = view.read, _special_days_of(view)
     days = read(calendar + b"\x05")
     tables = [table for table in script_tables(days) if view.model.find(script_descriptor(table)) is not None]
     return PlanSettings(
@@ -248,6 +256,13 @@ def _first(view: InternalView, class_id: int) -> bytes | None:
     """Class and logical name, as in a descriptor, of the first object of a class."""
     items = view.model.by_class.get(class_id)
     return class_id.to_bytes(2, "big") + items[0].logical_name if items else None
+
+
+def _special_days_of(view: InternalView) -> bytes | None:
+    """Class and logical name of the tariff's special days; passive ones, and those of other calendars, are not."""
+    items = view.model.by_class.get(SPECIAL_DAYS_CLASS, ())
+    found = next((item.logical_name for item in items if item.source == "special_days"), None)
+    return SPECIAL_DAYS_CLASS.to_bytes(2, "big") + found if found else None
 
 
 def tariff_registers(model: ObjectModel) -> dict[bytes, int]:

@@ -8,7 +8,7 @@ from functools import cache
 
 from emulator.cosem.classes import CLASSES
 from emulator.cosem.compiler import compile_model
-from emulator.cosem.model import AssociationSpec, DeviceKind, Grant, ObjectSpec
+from emulator.cosem.model import AssociationSpec, CosemObject, DeviceKind, Grant, ObjectSpec
 from emulator.electricity import ELECTRICITY
 from emulator.events import EVENTS
 from emulator.firmware import (
@@ -32,8 +32,9 @@ from emulator.gas import GAS
 from emulator.hub import HUB
 from emulator.optical import sign_on
 from firmware_profiles.files import ProfileError, find, names, read
+from firmware_profiles.prepayment import check_column, prepayment_settings
 from firmware_profiles.schema import Association, Flag, GrantTable, Hdlc, Object, Optical, Profile
-from protocols import obis
+from firmware_profiles.texts import logical_name, octets
 from protocols.dlms.enums import Conformance
 from protocols.errors import LocalProtocolError
 from protocols.hdlc import Parameters
@@ -84,6 +85,7 @@ def _compile(name: str, profile: Profile) -> FirmwareProfile:
     model = compile_model(kind, associations, specs, groups, CLASSES)
     profiles = (_buffer(text, item, model.objects) for text, item in expanded if item.class_id == PROFILE_CLASS)
     buffers = {spec.name: spec for spec in profiles}
+    copies = {text: item.copies for text, item in expanded if item.copies}
     for log in profile.log:
         if log not in buffers:
             raise ValueError(f"log.{log}: no class 7 object has source 'buffer.{log}'; known: {', '.join(buffers)}")
@@ -101,13 +103,14 @@ def _compile(name: str, profile: Profile) -> FirmwareProfile:
         clock=ClockSettings(
             drift_ppb=round(clock.drift_ppm * 1000),
             time_zone=clock.time_zone_minutes,
-            dst_begin=_octets("clock.dst_begin", clock.dst_begin, 12),
-            dst_end=_octets("clock.dst_end", clock.dst_end, 12),
+            dst_begin=octets("clock.dst_begin", clock.dst_begin, 12),
+            dst_end=octets("clock.dst_end", clock.dst_end, 12),
             dst_deviation=clock.dst_deviation_minutes,
             dst_enabled=clock.dst_enabled,
             reserve=round(clock.reserve_hours * 3600 * SECOND),
         ),
         boot_time=round(profile.boot_s * SECOND),
+        snapshot_period=profile.nvm.snapshot_s * SECOND,
         wan=_hdlc(profile.wan) if profile.wan else None,
         local=_hdlc(profile.local) if profile.local else None,
         optical=_optical(profile.optical, identity.flag_id) if profile.optical else None,
@@ -145,6 +148,7 @@ def _compile(name: str, profile: Profile) -> FirmwareProfile:
         else None,
         reactions=_reactions(profile),
         quirks=Quirks(**profile.quirks.model_dump()),
+        prepayment=prepayment_settings(profile, model, copies),
     )
 
 
@@ -205,13 +209,13 @@ def _association(name: str, table: Association, profile: Profile) -> Association
     return AssociationSpec(
         name=name,
         client=table.client,
-        logical_name=_logical_name(f"association.{name}.logical_name", table.logical_name),
+        logical_name=logical_name(f"association.{name}.logical_name", table.logical_name),
         contexts=tuple(CONTEXTS[context] for context in table.contexts),
         mechanism=MECHANISMS[table.mechanism],
         conformance=conformance,
         max_receive_pdu=table.max_receive_pdu,
         max_send_pdu=table.max_send_pdu,
-        security_setup=_logical_name(f"association.{name}.security_setup", table.security_setup)
+        security_setup=logical_name(f"association.{name}.security_setup", table.security_setup)
         if table.security_setup
         else None,
         policy=table.policy,
@@ -241,7 +245,7 @@ def _object_spec(text: str, item: Object) -> ObjectSpec:
     return ObjectSpec(
         class_id=item.class_id,
         version=item.version,
-        logical_name=_logical_name(f"object.{text}", text),
+        logical_name=logical_name(f"object.{text}", text),
         title=item.title,
         access=item.access,
         source=item.source,
@@ -249,22 +253,25 @@ def _object_spec(text: str, item: Object) -> ObjectSpec:
     )
 
 
-def _buffer(text: str, item: Object, objects: Mapping[bytes, object]) -> BufferSpec:
+def _buffer(text: str, item: Object, objects: Mapping[bytes, CosemObject]) -> BufferSpec:
     where = f"object.{text}"
     _, _, name = item.source.rpartition(".")
     if item.trigger is None or not item.columns:
         raise ValueError(f"{where}: a class 7 object needs a trigger and columns")
+    trigger = Trigger(item.trigger)
     columns: list[tuple[int, bytes, int, int]] = []
     for column in item.columns:
         class_id, column_text, attribute, *rest = column
-        logical_name = _logical_name(f"{where}.columns", column_text)
-        if class_id.to_bytes(2, "big") + logical_name not in objects:
+        name_octets = logical_name(f"{where}.columns", column_text)
+        captured = objects.get(class_id.to_bytes(2, "big") + name_octets)
+        if captured is None:
             raise ValueError(f"{where}.columns: no object {column_text} of class {class_id}")
-        columns.append((class_id, logical_name, attribute, rest[0] if rest else 0))
+        check_column(f"{where}.columns", trigger, captured)
+        columns.append((class_id, name_octets, attribute, rest[0] if rest else 0))
     return BufferSpec(
         name=name,
-        logical_name=_logical_name(where, text),
-        trigger=Trigger(item.trigger),
+        logical_name=logical_name(where, text),
+        trigger=trigger,
         columns=tuple(columns),
         period=item.period_s,
         capacity=item.capacity,
@@ -299,10 +306,10 @@ def _optical(table: Optical, flag_id: str) -> OpticalSettings:
         reaction_time=round(table.reaction_time_ms * MILLISECOND),
         direct_hdlc=table.direct_hdlc,
         readout=tuple(
-            (address, _logical_name("optical.readout", text), attribute) for address, text, attribute in table.readout
+            (address, logical_name("optical.readout", text), attribute) for address, text, attribute in table.readout
         ),
         programming={
-            address: (_logical_name("optical.programming", text), attribute)
+            address: (logical_name("optical.programming", text), attribute)
             for address, (text, attribute) in table.programming.items()
         },
     )
@@ -311,20 +318,3 @@ def _optical(table: Optical, flag_id: str) -> OpticalSettings:
     except LocalProtocolError as error:
         raise ValueError(f"optical: {error}") from None
     return settings
-
-
-def _logical_name(where: str, text: str) -> bytes:
-    try:
-        return obis.parse(text)
-    except ValueError as error:
-        raise ValueError(f"{where}: {error}") from None
-
-
-def _octets(where: str, text: str, count: int) -> bytes:
-    try:
-        octets = bytes.fromhex(text)
-    except ValueError:
-        octets = b""
-    if len(octets) != count:
-        raise ValueError(f"{where}: {text!r}: {count} octets in hexadecimal")
-    return octets

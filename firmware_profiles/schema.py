@@ -10,6 +10,7 @@ Provenance = Literal["standard", "public source", "assumed"]
 Kind = Literal["electricity", "gas", "hub"]
 FlagId = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 Octet = Annotated[int, Field(ge=0, le=255)]
+Amount = Annotated[int, Field(ge=-0x8000_0000, le=0x7FFF_FFFF)]
 Names = list[str] | Literal["*"]
 Mechanism = Literal["none", "lls", "hls", "hls-md5", "hls-sha1", "hls-gmac", "hls-sha256", "hls-ecdsa"]
 Context = Literal["ln", "ln-ciphered"]
@@ -138,6 +139,75 @@ class Logical(Strict):
     mirror_write: Literal["accepted", "refused"] = "accepted"
 
 
+class Nvm(Strict):
+    """How often registers are written to non-volatile memory."""
+
+    snapshot_s: Annotated[int, Field(ge=1, le=86_400)] = 1800
+
+
+class Prepayment(Strict):
+    """How a meter keeps its account, and what the account begins with; money in millipence (1e-5 GBP).
+
+    ``prices_mp`` are those of a kWh by index from 1, one a rate. Those of ``blocks`` blocks begin at the index
+    ``first_block_price``, rate after rate, and the next block's ``block_step`` after it; rates are charged by
+    blocks under the ``block_masks`` of the register activation. ``collections`` say which
+    credit pays which charge, and in three digits of 0 and 1 whether also while the supply is off, while the load is
+    limited, and in friendly hours (class 111, attribute 11). ``recovery`` is what a payment goes to first, ``clears``
+    what a change of tenancy writes off. A gas valve stays open if less than ``valve_test_flow_l_h`` flows in the
+    ``valve_test_s`` after it has opened.
+    """
+
+    mode: Literal["credit", "prepayment"]
+    balance_mp: Amount
+    prices_mp: Annotated[list[Annotated[int, Field(ge=0, le=32_767)]], Field(min_length=1, max_length=80)]
+    first_block_price: Annotated[int, Field(ge=2, le=255)]
+    blocks: Annotated[int, Field(ge=1, le=8)]
+    block_step: Annotated[int, Field(ge=1, le=64)]
+    block_masks: list[str]
+    standing_charge_mp: Annotated[int, Field(ge=0, le=32_767)]
+    standing_period_s: Annotated[int, Field(ge=60, le=31_622_400)]
+    collections: list[tuple[str, str, Annotated[str, StringConstraints(pattern=r"^[01]{3}$")]]]
+    recovery: list[Literal["payment_debt", "accumulated_debt", "emergency_credit"]]
+    reconnection: Literal["arm", "automatic"]
+    over_balance: Literal["refuse", "clip"]
+    clears: list[Literal["balance", "debts"]]
+    valve_test_s: Annotated[int, Field(ge=0, le=3600)] = 0
+    valve_test_flow_l_h: Annotated[int, Field(ge=0, le=10_000)] = 0
+
+
+class Display(Strict):
+    """What is in front of the customer: screens by name with their templates, the one at rest first.
+
+    An empty template takes a screen away. ``credit_screen`` are those in credit mode.
+    """
+
+    entry_timeout_s: Annotated[int, Field(ge=1, le=3600)]
+    screen_time_s: Annotated[int, Field(ge=1, le=3600)]
+    screen: Annotated[dict[str, str], Field(min_length=1)]
+    credit_screen: dict[str, str] = Field(default_factory=dict[str, str])
+
+
+class OutcomeTable(Strict):
+    """What a make does about one outcome of a token: the display's text, and action-result and status of class 115."""
+
+    display: str
+    action_result: Octet
+    status: Annotated[int, Field(ge=0, le=8)]
+
+
+class Token(Strict):
+    """How a meter takes tokens. ``originator`` is the issuer's identifier, 8 octets in hexadecimal."""
+
+    scheme: str
+    originator: Annotated[str, StringConstraints(pattern=r"^[0-9A-Fa-f]{16}$")]
+    history: Annotated[int, Field(ge=1, le=4096)]
+    attempts: Annotated[int, Field(ge=0, le=100)]
+    lock_first_s: Annotated[int, Field(ge=0, le=86_400)]
+    lock_factor: Annotated[int, Field(ge=1, le=10)]
+    lock_longest_s: Annotated[int, Field(ge=0, le=604_800)]
+    outcome: dict[str, OutcomeTable]
+
+
 class Association(Strict):
     """One application association.
 
@@ -172,7 +242,8 @@ class Object(BaseModel):
     """One COSEM object, or several where its logical name holds a range such as ``{1..8}``.
 
     Keys beside these are attribute values by their Blue Book name. ``trigger``, ``columns``, ``period_s``, ``capacity``
-    and ``sort_method`` (1 oldest first, 2 newest first) are for class 7.
+    and ``sort_method`` (1 oldest first, 2 newest first) are for class 7. ``copies`` are for class 9000: what takes over
+    with the passive value, each a class, the logical names of what is copied and where to, and an attribute.
     """
 
     model_config = ConfigDict(extra="allow", frozen=True, populate_by_name=True)
@@ -182,11 +253,12 @@ class Object(BaseModel):
     title: str
     access: str
     source: str = ""
-    trigger: Literal["period", "day", "month", "event"] | None = None
+    trigger: Literal["period", "day", "month", "event", "account"] | None = None
     columns: list[tuple[int, str, int] | tuple[int, str, int, int]] | None = None
     period_s: Annotated[int, Field(ge=0, le=31_622_400)] = 0
     capacity: Annotated[int, Field(ge=1, le=1_000_000)] = 1
     sort_method: Literal[1, 2] = 1
+    copies: list[tuple[int, str, str, int]] = Field(default_factory=list[tuple[int, str, str, int]])
 
     @property
     def values(self) -> dict[str, Any]:
@@ -224,6 +296,7 @@ class Profile(Strict):
     error: dict[str, Flag] = Field(default_factory=dict[str, Flag])
     alarm: dict[str, Flag] = Field(default_factory=dict[str, Flag])
     quirks: Quirks = Quirks()
+    nvm: Nvm = Nvm()
     wan: Hdlc | None = None
     local: Hdlc | None = None
     optical: Optical | None = None
@@ -232,3 +305,6 @@ class Profile(Strict):
     metering: Metering | None = None
     sleep: Sleep | None = None
     logical: Logical | None = None
+    prepayment: Prepayment | None = None
+    display: Display | None = None
+    token: Token | None = None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-from emulator.cosem.model import AssociationSpec
+from emulator.firmware import FirmwareProfile
 from emulator.premises import DEFAULT_PROFILES, Premises, PremisesError, build_premises
 from emulator.time import Clock
 from firmware_profiles.loader import ProfileError, load
@@ -32,14 +32,17 @@ def warm_up() -> None:
     build(file, file.specs[0], Clock(utc_ns()))
 
 
-def key_lengths(associations: Iterable[AssociationSpec]) -> dict[str, frozenset[int]]:
+def key_lengths(profile: FirmwareProfile) -> dict[str, frozenset[int]]:
     """The keys that a device has by name, and how many octets each may have; none of them for any number."""
-    return dict(_key_lengths(associations))
+    return dict(_key_lengths(profile))
 
 
-def _key_lengths(associations: Iterable[AssociationSpec]) -> Iterator[tuple[str, frozenset[int]]]:
+def _key_lengths(profile: FirmwareProfile) -> Iterator[tuple[str, frozenset[int]]]:
     yield "master", frozenset((16, 32))
-    for spec in associations:
+    if profile.prepayment is not None:
+        yield "token.secret", frozenset((profile.prepayment.tokens.scheme.secret_octets,))
+        yield "token.originator", frozenset((8,))
+    for spec in profile.model.associations:
         symmetric = frozenset((32 if spec.suite == 2 else 16,))
         for part in ("encryption", "authentication", "broadcast"):
             yield f"{spec.name}.{part}", symmetric
@@ -62,7 +65,7 @@ def check_device(file: RigFile, premises: PremisesSpec, device: DeviceSpec) -> N
         raise ConfigError(f"{where}.profile: {error}") from None
     if profile.kind != device.kind:
         raise ConfigError(f"{where}.profile: {name}: is a profile of kind {profile.kind}, not {device.kind}")
-    lengths = key_lengths(profile.model.associations)
+    lengths = key_lengths(profile)
     for key, octets in device.keys.items():
         allowed = lengths.get(key)
         if allowed is None:

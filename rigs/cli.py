@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rigs.commands import utrn
+
 if TYPE_CHECKING:
     from rigs.config import RigFile
 
@@ -17,6 +19,7 @@ ERRORS = (
     ("firmware_profiles.files", "ProfileError"),
     ("rigs.capture", "CaptureError"),
     ("rigs.client.options", "ClientError"),
+    ("rigs.control.client", "ControlError"),
 )
 """What a person can put right, by module and class."""
 
@@ -29,6 +32,7 @@ app = typer.Typer(
 )
 profiles_app = typer.Typer(help="List, show and check makes and firmware.", no_args_is_help=True)
 app.add_typer(profiles_app, name="profiles")
+app.add_typer(utrn.app, name="utrn")
 
 RigArgument = Annotated[Path | None, typer.Argument(metavar="RIG.TOML", help="Rig file; without it the built-in rig")]
 Seed = Annotated[int | None, typer.Option(metavar="N", min=0, help="Seed of all chance, not the file's")]
@@ -39,6 +43,9 @@ Echo = Annotated[bool | None, typer.Option("--echo/--no-echo", help="Clients hea
 Turnaround = Annotated[
     bool | None, typer.Option("--turnaround/--no-turnaround", help="Devices wait before they answer")
 ]
+Control = Annotated[str | None, typer.Option(metavar="[HOST:]PORT|off", help="Where the control API listens")]
+Device = Annotated[str, typer.Argument(metavar="PREMISES/KIND", help="Such as home/electricity")]
+Folder = Annotated[Path, typer.Option(metavar="FOLDER", help="Where the rig runs: its smets1-control.json is there")]
 Baud = Annotated[bool | None, typer.Option("--baud/--no-baud", help="Garbage at a wrong rate")]
 
 
@@ -49,12 +56,14 @@ def up(
     stepped: Stepped = False,
     seed: Seed = None,
     capture: Annotated[Path | None, typer.Option(metavar="FILE", help="Write every line's frames (pcapng)")] = None,
+    storage: Annotated[Path | None, typer.Option(metavar="FILE", help="Devices keep their state there")] = None,
     trace: Annotated[bool, typer.Option("--trace", help="Print every message, decoded")] = False,
     trace_hex: Annotated[bool, typer.Option("--trace-hex", help="Print every frame, in hexadecimal")] = False,
     pacing: Pacing = None,
     echo: Echo = None,
     turnaround: Turnaround = None,
     baud: Baud = None,
+    control: Control = None,
 ) -> None:
     """Start a rig and run it until Ctrl-C."""
     from rigs.commands.up import UpOptions, run
@@ -64,10 +73,12 @@ def up(
         rate=_rate(rate, stepped),
         stepped=stepped,
         capture=capture,
+        storage=storage,
         trace=trace or trace_hex,
         trace_hex=trace_hex,
         line={name: value for name, value in line.items() if value is not None},
         seed=seed,
+        control=control,
     )
     raise typer.Exit(run(_rig_file(rig, seed), options))
 
@@ -173,6 +184,51 @@ def read(
         max_pdu=max_pdu,
     )
     raise typer.Exit(asyncio.run(run_read(port, options, console())))
+
+
+@app.command()
+def display(
+    device: Device,
+    watch: Annotated[bool, typer.Option("--watch", help="Follow it until Ctrl-C")] = False,
+    folder: Folder = Path(),
+) -> None:
+    """Show what a meter's display shows."""
+    from rigs.commands.meters import show_display
+
+    show_display(folder, device, watch)
+
+
+@app.command()
+def press(
+    device: Device,
+    keys: Annotated[
+        str,
+        typer.Argument(
+            metavar="KEYS",
+            help="Digits, < back-space, c clear, # enter, > scroll, s supply button, e emergency credit",
+        ),
+    ],
+    folder: Folder = Path(),
+) -> None:
+    """Press keys of a meter and show its display."""
+    from rigs.commands.meters import press_keys
+
+    press_keys(folder, device, keys)
+
+
+@app.command("top-up")
+def top_up(
+    device: Device,
+    digits: Annotated[str, typer.Argument(metavar="DIGITS", help="The 20 digits of a token")],
+    at_display: Annotated[
+        bool, typer.Option("--display", help="At the in-home display, not the meter's keypad")
+    ] = False,
+    folder: Folder = Path(),
+) -> None:
+    """Enter a token; the exit code is 1 unless it is accepted."""
+    from rigs.commands.meters import enter_token
+
+    raise typer.Exit(enter_token(folder, device, digits, at_display))
 
 
 @app.command()

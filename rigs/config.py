@@ -106,6 +106,14 @@ class LoadConfig(_Model):
         return self
 
 
+class PrepaymentConfig(_Model):
+    """A meter that is in prepayment mode when the rig starts for the first time."""
+
+    balance_pence: int = Field(
+        default=1000, ge=-1_000_000, le=1_000_000, description="Meter balance to begin with, pence"
+    )
+
+
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2})+")
 
 
@@ -131,16 +139,24 @@ class DeviceConfig(_Model):
     point: str | None = Field(
         default=None, pattern=r"^[0-9]{6,13}$", description="MPAN or MPRN; by default from the seed"
     )
+    eui64: str | None = Field(
+        default=None,
+        pattern=r"^[0-9A-Fa-f]{16}$",
+        description="EUI-64, 16 hexadecimal digits; by default from the seed",
+    )
     keys: dict[str, str] = Field(
         default_factory=dict,
-        description="Keys by name (ASSOCIATION.encryption, .authentication, .broadcast, .secret; master), hexadecimal"
-        " or text:...; by default derived from the seed",
+        description="Keys by name (ASSOCIATION.encryption, .authentication, .broadcast, .secret; master; of a meter"
+        " token.secret, token.originator), hexadecimal or text:...; by default derived from the seed",
     )
     ports: dict[str, str] = Field(default_factory=dict, description="Where each of the device's ports is reached")
     line: LineConfig | None = Field(
         default=None, description="The line model of this device's ports, instead of the rig's"
     )
     load: LoadConfig = Field(default_factory=LoadConfig, description="What the premises draws through this meter")
+    prepayment: PrepaymentConfig | None = Field(
+        default=None, description="Of a meter: prepayment mode from the start, instead of the profile's mode"
+    )
 
     @field_validator("keys")
     @classmethod
@@ -151,6 +167,18 @@ class DeviceConfig(_Model):
             except ValueError as error:
                 raise ValueError(f"{name}: {error}") from None
         return keys
+
+
+class StorageConfig(_Model):
+    """What the devices' non-volatile memories are kept in, so that a rig that was stopped or killed goes on."""
+
+    file: str = Field(min_length=1, description="SQLite file, relative to the rig file; made when it is not there")
+    snapshot_s: int | None = Field(
+        default=None,
+        ge=1,
+        le=86_400,
+        description="Seconds of the rig's clock between snapshots of the registers; by default the profile's",
+    )
 
 
 class PremisesConfig(_Model):
@@ -179,6 +207,9 @@ class RigConfig(_Model):
     seed: int = Field(default=1, ge=0, lt=1 << 63, description="All chance in the rig comes from it")
     clock: ClockConfig = Field(default_factory=ClockConfig)
     line: LineConfig = Field(default_factory=LineConfig)
+    storage: StorageConfig | None = Field(
+        default=None, description="Where devices keep their state; without it every start is a new one"
+    )
     premises: tuple[PremisesConfig, ...] = Field(
         default_factory=lambda: (PremisesConfig.model_validate(_HOME),), min_length=1, description="The dwellings"
     )
@@ -195,10 +226,12 @@ class DeviceSpec:
     profile: str | None
     serial: str | None
     point: str | None
+    eui64: bytes | None
     keys: dict[str, bytes]
     ports: dict[str, PortSpec]
     line: LineOptions
     load: LoadConfig
+    prepayment: PrepaymentConfig | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +262,16 @@ class RigFile:
     def name(self) -> str:
         """How messages call it."""
         return "built-in rig" if self.path is None else str(self.path)
+
+    def storage(self, folder: Path = Path()) -> Path | None:
+        """The file that devices keep their state in, None for a rig that forgets.
+
+        It is relative to the rig file, below ``folder`` for a rig that has none.
+        """
+        storage = self.config.storage
+        if storage is None:
+            return None
+        return (folder if self.path is None else self.path.parent) / storage.file
 
 
 _COUNTED = re.compile(r"\{(?:(premises|n)|([0-9]{1,5})\+n)\}")
@@ -286,10 +329,12 @@ def _specs(config: RigConfig, file: str, folder: Path) -> Iterator[PremisesSpec]
                     profile=profile,
                     serial=device.serial,
                     point=device.point,
+                    eui64=bytes.fromhex(device.eui64) if device.eui64 else None,
                     keys={key: _secret(text) for key, text in device.keys.items()},
                     ports=ports,
                     line=(device.line or config.line).options(),
                     load=load,
+                    prepayment=device.prepayment,
                 )
             yield PremisesSpec(name, devices["hub"], devices["electricity"], devices["gas"])
 
@@ -343,8 +388,12 @@ def make_rig(config: RigConfig, path: Path | None = None) -> RigFile:
     return RigFile(config, path, tuple(_specs(config, name, folder)))
 
 
+_SECRETS = "keys"
+"""The table whose values no message shows."""
+
+
 def describe(error: ValidationError, model: type[BaseModel]) -> str:
-    """The first thing wrong as ``key.path: value: what is allowed``."""
+    """The first thing wrong as ``key.path: value: what is allowed``; without the value where it may be a key."""
     errors = error.errors()
     first = errors[0]
     where = ".".join(str(part) for part in first["loc"]) or "(file)"
@@ -358,7 +407,8 @@ def describe(error: ValidationError, model: type[BaseModel]) -> str:
             text = f"{where}: missing"
         case _:
             value = first["input"]
-            shown = f"{value}: " if isinstance(value, str | int | float) else ""
+            secret = _SECRETS in first["loc"]
+            shown = f"{value}: " if isinstance(value, str | int | float) and not secret else ""
             text = f"{where}: {shown if len(shown) < 60 else shown[:57] + '...: '}{message}"
     # A list is called too short when the entry in it is wrong: that is no fault of its own.
     more = sum(error["loc"] != first["loc"][: len(error["loc"])] for error in errors)

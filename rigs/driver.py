@@ -138,6 +138,10 @@ class Driver:
         elif self._clock_armed != NEVER and self.clock_due() < self._clock_armed:
             self._arm()
 
+    def attend(self) -> None:
+        """Set the timer by what the rig's clock has due; after anything done to a device other than over a line."""
+        self._arm()
+
     def clock_due(self) -> int:
         """When the rig's clock has its next event, ns UTC; NEVER when it has none."""
         due = self.clock.next_due()

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 OBJECT_LIST = Attribute(15, obis.parse("0-0:40.0.0.255"), 2)
 _PROFILE, _BUFFER, _COLUMNS = 7, 2, 3
 _CLOCK, _DATA = 8, 1
-_SCALED = {(3, 2): 3, (4, 2): 3, (5, 2): 4, (5, 3): 4}
+_SCALED = {(3, 2): 3, (4, 2): 3, (5, 2): 4, (5, 3): 4, (9000, 2): 3, (9000, 4): 5}
 """Attributes with a scaler, and the attribute that holds it, by class."""
 _READABLE, _WRITABLE = (1, 3, 4, 6), (2, 3, 5, 6)
 _WHAT = re.compile(

@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from rigs.config import ConfigError, DeviceSpec, PremisesSpec, RigFile
-from rigs.driver import ClockMode, Driver, utc_ns
+from rigs.driver import SECOND, ClockMode, Driver, utc_ns
 from rigs.ports import Attachment, LineOptions, Port, PortError, PortKind, PortSpec, Tap, make_port
 
 if TYPE_CHECKING:
+    from emulator.device import Device
     from emulator.ports import Stack
     from emulator.premises import Premises
     from emulator.time import Clock
+    from rigs.storage import Storage
 
 STEPPED_START = 1_767_225_600_000_000_000
 """First instant of a stepped clock that is given none: 2026-01-01T00:00:00Z, so that runs repeat to the octet."""
@@ -56,11 +58,13 @@ class Rig:
         rate: float | None = None,
         line: Mapping[str, bool] | None = None,
         folder: Path = Path(),
+        storage: Path | None = None,
         build: Builder | None = None,
     ) -> None:
-        """``mode``, ``rate`` and ``line`` go before what the file says; pty links are made below ``folder``.
+        """``mode``, ``rate``, ``line`` and ``storage`` go before what the file says.
 
-        ``line`` holds those of the :class:`LineOptions` that are set for every port, by name.
+        Links of ptys are made below ``folder``; devices keep their state in the file ``storage``; ``line`` holds those
+        of the :class:`LineOptions` that are set for every port, by name.
         """
         from emulator.time import Clock
 
@@ -81,6 +85,11 @@ class Rig:
         self.explain: Callable[[str, str], None] | None = None
         """Called with a port's name and a sentence for each thing a line or stack discarded or refused."""
         self.failed: Callable[[PortError], None] | None = None
+        self.warn: Callable[[str], None] | None = None
+        """Called with a line when what devices do cannot be kept any more."""
+        self.storage = storage or file.storage(folder)
+        """The file that devices keep their state in, None for a rig that forgets."""
+        self._storage: Storage | None = None
         self._line = line or {}
         self._build = build
 
@@ -102,8 +111,19 @@ class Rig:
         build = self._build
         if build is None:
             from rigs.building import build
-        for spec in self.file.specs:
-            self.premises[spec.name] = build(self.file, spec, self.clock)
+        storage = self._open_storage()
+        try:
+            for spec in self.file.specs:
+                self.premises[spec.name] = build(self.file, spec, self.clock)
+            if storage is not None:
+                config = self.file.config.storage
+                snapshot = config.snapshot_s if config else None
+                storage.keep(self._devices(), self.file.specs, snapshot and snapshot * SECOND)
+        except BaseException:
+            if storage is not None:
+                storage.close()  # as it was: what was built so far is of no account
+            raise
+        self._storage = storage
         self.driver.start()
         for spec in self.file.specs:
             premises = self.premises[spec.name]
@@ -111,6 +131,25 @@ class Rig:
                 self._make_ports(spec.name, device, getattr(premises, device.kind))
         for port in self.ports.values():
             await port.open()
+
+    def _open_storage(self) -> Storage | None:
+        """The store, where there is one; the clock begins no earlier than what it holds."""
+        if self.storage is None:
+            return None
+        from rigs.storage import Storage
+
+        storage = Storage(self.storage, self.file.config.seed)
+        storage.failed = self._not_kept
+        self.clock.advance_to(storage.instant)
+        return storage
+
+    def _devices(self) -> dict[str, Device]:
+        """All devices by ``premises/kind``, a hub before those behind it."""
+        return {
+            f"{spec.name}/{device.kind}": getattr(self.premises[spec.name], device.kind)
+            for spec in self.file.specs
+            for device in spec.devices()
+        }
 
     def _make_ports(self, premises: str, spec: DeviceSpec, device: PortedDevice) -> None:
         stacks = device.stacks
@@ -142,14 +181,23 @@ class Rig:
         )
 
     async def stop(self) -> None:
-        """Close every port and stop the clock."""
+        """Close every port, stop the clock, and let devices keep all of their state."""
         for _ in range(2):
             await asyncio.sleep(0)  # asyncio loses a connection that was accepted and not yet made when a port closes
         for port in self.ports.values():
             with suppress(OSError):
                 port.close()
         self.ports.clear()
+        if self._storage is not None:
+            self.driver.now()
         self.driver.stop()
+        if self._storage is not None:
+            self._storage.close(self._devices().values())
+            self._storage = None
+
+    def _not_kept(self, text: str) -> None:
+        if self.warn is not None:
+            self.warn(text)
 
     def _port_failed(self, error: PortError) -> None:
         if self.failed is not None:

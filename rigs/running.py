@@ -17,12 +17,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from rigs.associations import AssociationKeys, association_keys
+from rigs.control import desk
 from rigs.driver import SECOND, ClockMode
 from rigs.ports import Port, PortKind
 from rigs.rig import Builder, Rig
 
 if TYPE_CHECKING:
     from emulator.device import Device
+    from protocols.tokens.scheme import Outcome
     from rigs.blocking import BlockingClient
     from rigs.config import RigFile
 
@@ -221,22 +223,59 @@ class RunningDevice:
         if value is None or not isinstance(device, Meter):
             raise ValueError("give an electricity meter watts=..., a gas meter cubic_metres_per_hour=...")
         rate = round(value * micro)
-        self.call(self._settled(lambda: device.set_load(Constant(rate))))
+        self._at_desk(lambda: device.set_load(Constant(rate)))
+
+    def press(self, keys: str) -> str:
+        """Press keys of this meter; what its display shows after the last one.
+
+        ``keys`` are digits, ``<`` back-space, ``c`` clear, ``#`` enter, ``>`` scroll, ``s`` supply button and ``e``
+        emergency credit; spaces and ``-`` between them are none. Raises :class:`rigs.control.desk.DeskError` for other
+        signs, with no key pressed, and where there is no keypad.
+        """
+        return self._at_desk(lambda: desk.press(self.device, keys))
+
+    @property
+    def display(self) -> str:
+        """What the display of this meter shows now, empty while it is off; DeskError where there is none."""
+        return self._at_desk(lambda: desk.keypad_of(self.device).text())
+
+    def top_up(self, digits: str, *, at_display: bool = False) -> Outcome:
+        """Enter a token at the keypad of this meter, or at an in-home display; what became of it.
+
+        Raises :class:`rigs.control.desk.DeskError` when it has no power, and for what a keypad cannot type.
+        """
+        way = desk.TokenWay.DISPLAY if at_display else desk.TokenWay.KEYPAD
+        return self._at_desk(lambda: desk.top_up(self.device, digits, way))
+
+    def press_button(self) -> str:
+        """Press the supply button: it closes a switch that is armed. ``on``, ``armed`` or ``off`` after it."""
+        return self._at_desk(lambda: desk.press_button(self.device))
+
+    def activate_emergency_credit(self) -> bool:
+        """Press the key of emergency credit; whether it is activated after that."""
+        return self._at_desk(lambda: desk.activate_emergency_credit(self.device))
+
+    @property
+    def balance(self) -> int:
+        """The meter balance in millipence (1e-5 GBP), a gas meter's as of its last wake-up."""
+        return self._at_desk(lambda: desk.settled_account_of(self.device).balance)
+
+    @property
+    def state(self) -> desk.DeviceState:
+        """Display, supply, mode, balance, alarms, power: the device as a person finds it."""
+        return self._at_desk(lambda: desk.look(self.device))
 
     def power_off(self) -> None:
         """Mains (or battery) gone: silent, RAM lost."""
-        self.call(self._settled(self.device.power_off))
+        self._at_desk(self.device.power_off)
 
     def power_on(self) -> None:
         """Power again: it boots, and is silent for the boot time of its firmware."""
-        self.call(self._settled(self.device.power_on))
+        self._at_desk(self.device.power_on)
 
-    def _settled(self, act: Callable[[], T]) -> Callable[[], T]:
-        def at_the_present() -> T:
-            self._running.rig.driver.now()
-            return act()
-
-        return at_the_present
+    def _at_desk(self, act: Callable[[], T]) -> T:
+        """What ``act()`` gives in the thread of the rig, at the present of its clock."""
+        return self.call(lambda: self._running.desk.act(act))
 
     def _ports(self) -> dict[str, Port]:
         return self._running.ports_of(self._prefix[:-1])
@@ -293,7 +332,7 @@ class RunningPremises:
 class RunningRig:
     """A rig that runs until :meth:`stop` or the end of a ``with`` block.
 
-    ``mode`` and ``rate`` go before what the file says; pty links are made below ``folder``.
+    ``mode``, ``rate`` and ``storage`` go before what the file says; pty links are made below ``folder``.
     """
 
     def __init__(
@@ -304,9 +343,11 @@ class RunningRig:
         mode: ClockMode | None = None,
         rate: float | None = None,
         line: Mapping[str, bool] | None = None,
+        storage: Path | None = None,
         build: Builder | None = None,
     ) -> None:
-        self.rig = Rig(file, mode=mode, rate=rate, line=line or {}, folder=folder, build=build)
+        self.rig = Rig(file, mode=mode, rate=rate, line=line or {}, folder=folder, storage=storage, build=build)
+        self.desk = desk.Desk(self.rig)
         self.explained: deque[tuple[str, str]] = deque(maxlen=_EXPLANATIONS)
         """Port names and sentences on what was discarded or refused there, and why; the latest ones."""
         self.rig.explain = lambda name, text: self.explained.append((name, text))

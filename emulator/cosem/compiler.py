@@ -98,7 +98,7 @@ def _logical_name_attribute(logical_name: bytes) -> BoundAttribute:
 
 def _compile_attribute(attribute: Attribute, binding: Binding) -> BoundAttribute:
     spec = binding.spec
-    given = spec.values.get(attribute.name)
+    given = spec.values.get(attribute.name, spec.values.get(attribute.like))
     data_type = parse_type(attribute.type)
     select = attribute.select(binding) if attribute.select else None
     backed = attribute.read is not None and (given is None or attribute.write is not None)

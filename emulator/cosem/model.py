@@ -231,7 +231,7 @@ class Attribute:
 
     Without ``read``, or where that gives None for an object, it is stored: the profile's value (or ``default``), until
     a client sets another. ``write`` is needed only where a new value does more than be stored; an attribute with
-    ``read`` and no ``write`` is read-only.
+    ``read`` and no ``write`` is read-only. Where the profile gives no value, that of the attribute ``like`` holds.
     """
 
     index: int
@@ -242,6 +242,7 @@ class Attribute:
     select: Callable[[Binding], Selector] | None = None
     selectors: tuple[int, ...] = ()
     default: Any = None
+    like: str = ""
 
 
 @dataclass(frozen=True, slots=True)

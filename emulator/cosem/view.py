@@ -114,16 +114,24 @@ class AssociationView(View):
         return tuple(sorted(self._object(descriptor).attributes))
 
     def set(self, descriptor: bytes, selection: bytes | None, data: bytes) -> None:
-        """Give an attribute a new value; raises AccessRefused."""
+        """Give an attribute a new value; raises AccessRefused, also where it cannot be kept (hardware-fault)."""
         write, value = self.settable(descriptor, selection, data)
         self.device.settle()
         write(self, value, data)
+        self._commit()
 
     def action(self, descriptor: bytes, parameters: bytes | None) -> bytes | None:
-        """Run a method and give its encoded return value, None without one; raises AccessRefused."""
+        """Run a method and give its encoded return value, None without one; raises AccessRefused as :meth:`set`."""
         method, value = self.runnable(descriptor, parameters)
         self.device.settle()
-        return method.invoke(self, value)
+        answer = method.invoke(self, value)
+        self._commit()
+        return answer
+
+    def _commit(self) -> None:
+        """What a client is told was done has to outlive the end of the rig."""
+        if not self.device.commit():
+            raise AccessRefused(DataAccessResult.HARDWARE_FAULT)
 
     def settable(self, descriptor: bytes, selection: bytes | None, data: bytes) -> tuple[Setter, Data]:
         """What would set an attribute, and the value decoded; raises AccessRefused when it may not be set to that."""

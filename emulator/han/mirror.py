@@ -129,6 +129,7 @@ class Mirror:
             self.counters["failed"] += 1
         else:
             self.counters["delivered"] += 1
+            self.gas.commit()
 
 
 class MirrorView(AssociationView):

@@ -14,6 +14,8 @@ SECOND = 1_000_000_000
 DAY = 86_400
 UNSPECIFIED = bytes.fromhex("FFFFFFFFFFFFFFFFFF8000FF")
 """A date-time of which nothing is specified."""
+AT_ONCE = bytes(9)
+"""Date and time, without deviation and status, of what takes over now (GBCS)."""
 DEVIATION_UNSPECIFIED = -0x8000
 STATUS_INVALID = 0x01
 STATUS_DOUBTFUL = 0x02

@@ -18,15 +18,17 @@ from rich.table import Table
 from rich.text import Text
 
 from rigs.commands.output import console
+from rigs.control.server import DEFAULT, OFF, ControlServer, parse_address
 from rigs.driver import ClockMode
 from rigs.hints import commands
 from rigs.known_keys import KnownKeys
+from rigs.ports.spec import PortError, plain_path
 from rigs.rig import Rig
 from rigs.status import Log, Status
 
 if TYPE_CHECKING:
     from rigs.config import RigFile
-    from rigs.ports import Port, PortError
+    from rigs.ports import Port
 
 LIVE_PERIOD = 0.5
 """Seconds between looks at the rig for the live table, and for lines where there is no terminal."""
@@ -38,16 +40,19 @@ SHOWN = 12
 class UpOptions:
     """What the command line says beside the rig file; ``line`` is as :class:`rigs.rig.Rig` takes it.
 
-    ``seed`` is the one given instead of the file's, for what is printed only.
+    ``seed`` is the one given instead of the file's, for what is printed only. ``control`` is where the control API
+    listens, ``[host:]port`` or ``off``; by default a free port of the loopback interface, if the folder can be written.
     """
 
     rate: float | None = None
     stepped: bool = False
     capture: Path | None = None
+    storage: Path | None = None
     trace: bool = False
     trace_hex: bool = False
     line: Mapping[str, bool] = field(default_factory=dict)
     seed: int | None = None
+    control: str | None = None
 
 
 def run(file: RigFile, options: UpOptions) -> int:
@@ -64,16 +69,18 @@ class _Session:
     def __init__(self, file: RigFile, options: UpOptions) -> None:
         self.console = console()
         mode = ClockMode.STEPPED if options.stepped else None
-        self.rig = Rig(file, mode=mode, rate=options.rate, line=options.line)
+        self.rig = Rig(file, mode=mode, rate=options.rate, line=options.line, storage=options.storage)
         self.options = options
         self.status = Status(self.rig)
         self.log = Log(self.status)
         self.ending = asyncio.Event()
         self.failures: list[PortError] = []
+        self.control = self._make_control()
 
     async def run(self) -> int:
         rig = self.rig
         rig.failed = self._failed
+        rig.warn = _warn
         rig.explain = self.status.explained if self.console.is_terminal else self.log.explained
         with ExitStack() as listeners:
             self._listen_in(listeners)
@@ -82,6 +89,7 @@ class _Session:
                 if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
                     loop.add_signal_handler(number, self.ending.set)
             await rig.start()
+            await self._start_control()
             # What a rig is made of lives as long as it does: the collector need not look at it again and again.
             gc.collect()
             gc.freeze()
@@ -89,9 +97,28 @@ class _Session:
                 self._introduce()
                 await (self._show() if self.console.is_terminal else self._print())
             finally:
+                if self.control is not None:
+                    await self.control.stop()
                 await rig.stop()
         print("stopped", flush=True)
         return 1 if self.failures else 0
+
+    def _make_control(self) -> ControlServer | None:
+        wanted = self.options.control or DEFAULT
+        return None if wanted == OFF else ControlServer(self.rig, parse_address(wanted), self.rig.folder)
+
+    async def _start_control(self) -> None:
+        """Offer control; where nobody asked for it, a rig that cannot offer it runs all the same, and says so."""
+        if self.control is None:
+            return
+        try:
+            await self.control.start()
+        except PortError as error:
+            self.control = None
+            if self.options.control is not None:
+                await self.rig.stop()
+                raise
+            self._say(f"  no control: {error}")
 
     def _listen_in(self, listeners: ExitStack) -> None:
         options, taps = self.options, self.rig.taps
@@ -101,7 +128,7 @@ class _Session:
 
             capture = listeners.enter_context(Capture(options.capture))
             capture.reveal = keys
-            capture.failed = lambda problem: print(f"smets1: {problem}", file=sys.stderr, flush=True)
+            capture.failed = _warn
             taps.append(capture)
         if options.trace:
             from rigs.trace import Trace
@@ -111,7 +138,7 @@ class _Session:
     def _failed(self, error: PortError) -> None:
         """A port is gone. The others go on; without any the rig ends."""
         self.failures.append(error)
-        print(f"smets1: {error}", file=sys.stderr, flush=True)
+        _warn(error)
         if len(self.failures) == len(self.rig.ports):
             self.ending.set()
 
@@ -137,6 +164,11 @@ class _Session:
                 for command in commands(port):
                     self._say(f"  {command}")
         self._say(f"  {self._keys_command()}  # secrets and keys, and commands that use them")
+        if self.rig.storage is not None:
+            self._say(f"Devices keep their state in {self.rig.storage}.")
+        if self.control is not None:
+            self._say(f"  smets1 display {first}/electricity  # press, top-up: control at {self.control.place.url}")
+            self._say(f"  the token of the control API is in {plain_path(self.control.path)}")
         self._say(f"{len(self.rig.ports)} ports open. {self.status.headline()}. Ctrl-C stops.")
 
     def _keys_command(self) -> str:
@@ -179,6 +211,10 @@ class _Session:
             await asyncio.wait_for(self.ending.wait(), LIVE_PERIOD)
         except TimeoutError:
             return
+
+
+def _warn(problem: object) -> None:
+    print(f"smets1: {problem}", file=sys.stderr, flush=True)
 
 
 def _where(port: Port) -> str:

@@ -59,6 +59,13 @@ class Load:
 
 
 @dataclass
+class Prepayment:
+    """A meter that begins in prepayment mode."""
+
+    balance_pence: int = 1000
+
+
+@dataclass
 class DeviceSpec:
     """A device as a rig file has it."""
 
@@ -67,6 +74,8 @@ class DeviceSpec:
     point: str | None = None
     keys: Mapping[str, bytes] = field(default_factory=dict)
     load: Load = field(default_factory=Load)
+    eui64: bytes | None = None
+    prepayment: Prepayment | None = None
 
 
 @dataclass

@@ -86,6 +86,26 @@ def test_seasons(meter: ElectricityMeter, clock: Clock, hand: Any) -> None:
     assert rates(keeper)[:2] == [31 * 24_000, 10 * 24_000]
 
 
+def test_a_season_of_one_year_holds_until_another_begins(meter: ElectricityMeter, clock: Clock, hand: Any) -> None:
+    keeper = hand(meter)
+    keeper.set(20, CALENDAR, 5, DAY_PROFILES, [[1, [at("00000000", 1)]], [2, [at("00000000", 2)]]])
+    keeper.set(20, CALENDAR, 4, WEEKS, [[b"W", *[1] * 7], [b"V", *[2] * 7]])
+    years_ago = [b"long", bytes.fromhex("07DF0301FF000000000000FF"), b"W"]
+    before = [b"longer", bytes.fromhex("07DE0A01FF000000000000FF"), b"V"]
+    coming = [b"coming", bytes.fromhex("07EA0111FF000000000000FF"), b"V"]
+    keeper.set(20, CALENDAR, 3, SEASONS, [years_ago, before, coming])
+    clock.advance_to(START + 20 * DAY)
+    assert rates(keeper)[:2] == [16 * 24_000, 4 * 24_000]
+
+
+def test_the_passive_calendar_takes_over_at_once(meter: ElectricityMeter, clock: Clock, hand: Any) -> None:
+    keeper = hand(meter)
+    keeper.set(20, CALENDAR, 6, "oct", b"NEXT")
+    keeper.set(20, CALENDAR, 10, "oct12", bytes.fromhex("0000000000000000008000FF"))
+    assert keeper.get(20, CALENDAR, 2) == b"NEXT"
+    assert [row[1] for row in keeper.rows("0-0:99.98.31")] == [10]
+
+
 def test_the_passive_calendar_takes_over_at_its_time(meter: ElectricityMeter, clock: Clock, hand: Any) -> None:
     keeper = hand(meter)
     keeper.set(20, CALENDAR, 6, "oct", b"NEXT")

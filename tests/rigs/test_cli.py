@@ -157,7 +157,9 @@ def test_schema_is_json_and_may_be_piped_into_something_that_stops_reading() -> 
 
 
 def test_up_runs_until_ctrl_c_and_leaves_nothing_behind(up: Callable[..., Running], tmp_path: Path) -> None:
-    rig = up(rig_file(tmp_path, SMALL + "[premises.electricity.ports]\noptical = 'pty:./meter'\n"))
+    rig = up(rig_file(tmp_path, SMALL + "[premises.electricity.ports]\noptical = 'pty:./meter'\n"), "--control", "off")
+    assert "control" not in rig.printed
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["hub", "meter", "rig.toml"]
     assert (tmp_path / "hub").resolve().is_char_device()
     assert (tmp_path / "meter").resolve().is_char_device()
     for words in ("home/hub", "pty:./meter", "behind the hub", "smets1 read", "pydlms read"):
@@ -175,7 +177,7 @@ def test_up_without_a_file_is_the_built_in_premises(up: Callable[..., Running], 
             assert not list(tmp_path.iterdir())
             return
     rig = up()
-    assert {"home-hub", "home-electricity"} == {path.name for path in tmp_path.iterdir()}
+    assert {"home-hub", "home-electricity", "smets1-control.json"} == {path.name for path in tmp_path.iterdir()}
     socket.create_connection(("127.0.0.1", 4059), timeout=2).close()
     assert rig.end(signal.SIGTERM) == (0, "")
     assert not list(tmp_path.iterdir())

@@ -121,7 +121,7 @@ def test_clocks(clock: dict[str, object], mode: ClockMode, start: int | None) ->
         ("[clock]\nrate = 0", "clock.rate: 0: must be greater than 0"),
         ("[clock]\nstart = 2026-01-01T00:00:00", "clock.start: .*with its zone"),
         ("premises = []", "premises: .*at least 1"),
-        ("[[premises]]\n[premises.hub]\nprofil = 'x'", "premises.0.hub.profil: unknown key; allowed are keys, line"),
+        ("[[premises]]\n[premises.hub]\nprofil = 'x'", "premises.0.hub.profil: unknown key; allowed are eui64, keys"),
         ("[[premises]]\n[premises.hub]\nports = { wan = 'tty:x' }", "hub.ports.wan: tty:x: not a port; write pty"),
         ("[[premises]]\n[premises.hub]\nports = { wan-tcp = 'tcp:99999' }", "wan-tcp: tcp:99999: port number .*65535"),
         ("[[premises]]\n[premises.hub]\nkeys = { master = 'xyz' }", "premises.0.hub.keys: master: hexadecimal[^(]*$"),

@@ -143,6 +143,13 @@ def test_a_running_clock_wakes_for_time_outs_and_for_events_scheduled_meanwhile(
             await asyncio.wait_for(done, 5)
             while not log:
                 await asyncio.sleep(0.005)
+            # Without a line that is looked at, only whoever scheduled something can say so.
+            plain_clock.schedule(plain_clock.now + 3_600_000_000_000, lambda: None)
+            driver.attend()
+            acted = asyncio.get_running_loop().create_future()
+            plain_clock.schedule(plain_clock.now + 5_000_000, lambda: acted.set_result(True))
+            driver.attend()
+            await asyncio.wait_for(acted, 5)
         finally:
             driver.stop()
 

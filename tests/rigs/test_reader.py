@@ -28,7 +28,7 @@ from protocols.dlms.enums import Mechanism, Tag
 from protocols.dlms.security import Envelope
 from protocols.dlms.units import UNITS, unit_text
 from rigs.client import ClientError
-from rigs.cosem_text import Scaler, attribute_name, class_name, json_value, octets_text, value_text
+from rigs.cosem_text import Scaler, attribute_name, class_name, json_value, method_name, octets_text, value_text
 from rigs.read_options import Output, ReadOptions, date_time_octets, utc_seconds
 from rigs.reader import Wanted, parse_what, run_read
 from rigs.running import RunningPremises
@@ -300,6 +300,26 @@ def test_a_register_with_its_unit(premises: RunningPremises, meter: Callable[...
     rows = list(csv.reader(io.StringIO(meter(what="1-0:1.8.0", output=Output.CSV))))
     assert rows[0] == ["attribute", "name", "type", "value"]
     assert [row[0] for row in rows[1:]] == ["1", "2", "3"]
+
+
+def test_money_and_the_names_of_what_holds_it(premises: RunningPremises, meter: Callable[..., str]) -> None:
+    shown = json.loads(meter(what="9000/0-0:94.44.2.10:2", output=Output.JSON))
+    (value,) = shown["attributes"]
+    assert (value["name"], value["value"], value["unit"]) == ("value_active", 10, "currency")
+    assert "10.00000 currency" in meter(what="9000/0-0:94.44.2.10:4")
+    assert "0.16850 other" in meter(what="3/0-0:94.44.1.7")
+    for what, name in (
+        ("0-0:19.0.0", "Account 0-0:19.0.0.255"),
+        ("0-0:19.10.1", "Credit 0-0:19.10.1.255"),
+        ("0-0:19.20.0", "Charge 0-0:19.20.0.255"),
+        ("0-0:19.40.0", "Token gateway 0-0:19.40.0.255"),
+    ):
+        assert name in meter(what=what)
+    assert (class_name(9000), method_name(112, 3), attribute_name(113, 12)) == (
+        "Extended data",
+        "invoke_credit",
+        "total_amount_remaining",
+    )
 
 
 def test_a_profile(premises: RunningPremises, meter: Callable[..., str]) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from emulator.cosem.classes.account import CLASSES as ACCOUNT
 from emulator.cosem.classes.association import CLASSES as ASSOCIATION
 from emulator.cosem.classes.clock import CLASSES as CLOCK
+from emulator.cosem.classes.extended import CLASSES as EXTENDED
 from emulator.cosem.classes.image import CLASSES as IMAGE
 from emulator.cosem.classes.monitor import CLASSES as MONITOR
+from emulator.cosem.classes.payment import CLASSES as PAYMENT
 from emulator.cosem.classes.profile import CLASSES as PROFILE
 from emulator.cosem.classes.registers import CLASSES as REGISTERS
 from emulator.cosem.classes.schedule import CLASSES as SCHEDULE
@@ -21,10 +24,13 @@ from emulator.cosem.model import InterfaceClass
 CLASSES: Mapping[tuple[int, int], InterfaceClass] = {
     (item.class_id, item.version): item
     for family in (
+        ACCOUNT,
         ASSOCIATION,
         CLOCK,
+        EXTENDED,
         IMAGE,
         MONITOR,
+        PAYMENT,
         PROFILE,
         REGISTERS,
         SCHEDULE,

@@ -106,6 +106,19 @@ def _activate(binding: Binding) -> Invoker:
     return invoke
 
 
+def _plan_passive(binding: Binding) -> Setter:
+    """When the passive calendar takes over: now for all zeros."""
+    part, put = binding.component(Meter), changing_setter(10)(binding)
+
+    def write(view: View, value: Data, encoded: bytes) -> None:
+        if _octets.decode(value)[:9] == datetime.AT_ONCE:
+            part(view).activate_calendar()
+        else:
+            put(view, value, encoded)
+
+    return write
+
+
 def _calendar_tables(first: int, suffix: str) -> tuple[Attribute, ...]:
     """The four attributes of the active or the passive calendar; changes of the active one are heard at once."""
     active = suffix == "active"
@@ -160,7 +173,7 @@ CLASSES = (
                 10,
                 "activate_passive_calendar_time",
                 "oct12",
-                write=changing_setter(10),
+                write=_plan_passive,
                 default=datetime.UNSPECIFIED,
             ),
         ),

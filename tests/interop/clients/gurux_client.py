@@ -6,7 +6,10 @@ The last line written is a JSON object: ``results``, one a step, ``errors``, and
 on. Steps: ``["read", class, "a.b.c.d.e.f", attribute]``, ``["list", [[class, name, attribute], ...]]``,
 ``["entries", name, first, count]``, ``["range", name, from, to]`` (ISO instants of the meter's own time),
 ``["write", class, name, attribute, type, value]``, ``["method", class, name, method, type, value]``, ``["objects"]``,
-``["readall"]``.
+``["readall"]``, ``["typed", class, name]`` (all attributes as the library's own object of that class has them),
+``["put", class, name, attribute, {field: value}]`` (changes fields of that object, such as ``unit.rows.0``, and writes
+the attribute; instants in ISO form, a table of ``TABLES`` as its rows' fields), ``["refused", step]`` (the error number
+of a step that must fail).
 """
 
 from __future__ import annotations
@@ -22,10 +25,11 @@ from datetime import date, datetime, timedelta
 from datetime import time as day_time
 
 import serial
-from gurux_dlms import GXByteBuffer, GXDateTime, GXReplyData
+from gurux_dlms import GXBitString, GXByteBuffer, GXDateTime, GXReplyData
 from gurux_dlms.enums import Authentication, DataType, InterfaceType, ObjectType, Security
 from gurux_dlms.GXDLMSSettings import GXDLMSSettings
 from gurux_dlms.objects import GXDLMSObject
+from gurux_dlms.objects.GXChargeTable import GXChargeTable
 from gurux_dlms.secure import GXDLMSSecureClient
 
 TIMEOUT = 10.0
@@ -38,6 +42,9 @@ MECHANISMS = {
     "gmac": Authentication.HIGH_GMAC,
     "sha256": Authentication.HIGH_SHA256,
 }
+
+TABLES = {"chargeTables": (GXChargeTable, ("index", "chargePerUnit"))}
+"""Tables by the name of their field: what the library makes their rows of, and the fields of a row."""
 
 
 def _window(original: Callable[..., bool]) -> Callable[..., bool]:
@@ -61,6 +68,14 @@ def _window(original: Callable[..., bool]) -> Callable[..., bool]:
 
 
 GXDLMSSettings.checkFrame = _window(GXDLMSSettings.checkFrame)
+
+
+class Refused(ValueError):
+    """The meter answers with an error; ``number`` is its code."""
+
+    def __init__(self, number: int, text: str) -> None:
+        super().__init__(text)
+        self.number = int(number)
 
 
 class Socket:
@@ -172,7 +187,7 @@ class Reader:
         while not self.client.getData(received, reply, None):
             received.set(self.media.receive())
         if reply.error:
-            raise ValueError(f"error {reply.error}: {reply.getErrorMessage()}")
+            raise Refused(reply.error, f"error {reply.error}: {reply.getErrorMessage()}")
 
     def ask(self, messages: object) -> GXReplyData:
         """Send a request, one frame or block after the other, and collect the whole answer."""
@@ -205,6 +220,8 @@ class Reader:
 
     def read(self, target: object, attribute: int) -> object:
         reply = self.ask(self.client.read(target, attribute)[0])
+        if type(target) is GXDLMSObject:
+            return reply.value
         return self.client.updateValue(target, attribute, reply.value)
 
     def objects(self) -> list:
@@ -236,8 +253,36 @@ def plain(value: object) -> object:
             return value.isoformat()
         case list() | tuple():
             return [plain(item) for item in value]
+        case GXDLMSObject():
+            return [int(value.objectType), value.logicalName]
+        case GXBitString():
+            return str(value)
+        case _ if hasattr(value, "__dict__"):
+            return [plain(item) for item in vars(value).values()]
         case _:
             return str(value)
+
+
+def put(target: object, path: str, value: object) -> None:
+    """Set a field of an object of the library, or of what it holds."""
+    *way, last = path.split(".")
+    for part in way:
+        target = target[int(part)] if part.isdigit() else getattr(target, part)
+    match value:
+        case list():
+            value = [row_of(*TABLES[last], fields) for fields in value]
+        case str():
+            value = GXDateTime(datetime.fromisoformat(value))
+        case _:
+            pass
+    setattr(target, last, value)
+
+
+def row_of(kind: type, names: tuple[str, ...], fields: list) -> object:
+    row = kind()
+    for name, value in zip(names, fields, strict=True):
+        setattr(row, name, bytes.fromhex(value) if name == "index" else value)
+    return row
 
 
 def readable(target: object, attribute: int) -> bool:
@@ -301,12 +346,29 @@ def step(reader: Reader, what: list, errors: list[str]) -> object:
             target = reader.find(interface_class, name)
             target.setDataType(attribute, DataType(data_type))
             target.value = bytes.fromhex(value) if isinstance(value, str) else value
+            if type(target) is GXDLMSObject:
+                target.getValue = lambda settings, event: target.value
             reader.ask(client.write(target, attribute))
             return True
         case ["method", interface_class, name, method, data_type, value]:
             argument = bytes.fromhex(value) if isinstance(value, str) else value
             reader.ask(client.method(reader.find(interface_class, name), method, argument, DataType(data_type)))
             return True
+        case ["typed", interface_class, name]:
+            target = reader.find(interface_class, name)
+            return [plain(reader.read(target, index)) for index in range(1, target.getAttributeCount() + 1)]
+        case ["put", interface_class, name, attribute, fields]:
+            target = reader.find(interface_class, name)
+            reader.read(target, attribute)
+            for path, value in fields.items():
+                put(target, path, value)
+            reader.ask(client.write(target, attribute))
+            return True
+        case ["refused", refused]:
+            try:
+                return [False, step(reader, refused, errors)]
+            except Refused as error:
+                return error.number
         case ["objects"]:
             return [[int(item.objectType), item.version, item.logicalName] for item in reader.objects()]
         case ["readall"]:

@@ -4,7 +4,8 @@
 
 ``transport`` is tcp, tcp+hdlc, udp, serial, optical (sign-on in mode E) or readout (data readout in mode C: results are
 addresses and values). ``abandon`` leaves without a word. The last line written is a JSON object with ``results``, one
-a step, and ``errors``. Values go in and out as [type, value] pairs of COSEM data, octets as hexadecimal.
+a step, and ``errors``. Values go in and out as [type, value] pairs of COSEM data, octets as hexadecimal. The result of
+``["refused", step]`` is the result code of a step that must fail.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pydlms.apdu.xdlms import Conformance, date_time_value, entry_descriptor, ra
 from pydlms.client import AccessAction, AccessGet, AccessOutcome, AccessSet
 from pydlms.cosem.data import DlmsData
 from pydlms.cosem.enums import DataType
+from pydlms.exceptions import ServiceError
 from pydlms.hdlc.connection import HdlcParameters
 from pydlms.image import transfer_image
 from pydlms.security.hls import Mechanism
@@ -97,6 +99,8 @@ def data_of(given: list) -> DlmsData:
     match value:
         case str() if tag is DataType.OCTET_STRING:
             value = bytes.fromhex(value)
+        case str() if tag is DataType.BIT_STRING:
+            value = [bit == "1" for bit in value]
         case list():
             value = [data_of(item) for item in value]
         case _:
@@ -180,6 +184,11 @@ def step(client: DlmsClient, what: list, errors: list[str]) -> object:
             return plain(client.access([operation(given) for given in operations]))
         case ["view"]:
             return [[entry.class_id, entry.version, str(entry.logical_name)] for entry in client.get_association_view()]
+        case ["refused", refused]:
+            try:
+                return [False, step(client, refused, errors)]
+            except ServiceError as error:
+                return int(error.result)
         case ["readall"]:
             return read_view(client, errors)
         case ["keys", keys, setup]:

@@ -1,0 +1,1 @@
+"""Control of a running rig: what people do at its devices, as an HTTP API, and its client."""

@@ -1,0 +1,277 @@
+"""The control API of a running rig, described by itself at ``/openapi.json``.
+
+Answers that are no success are ``{"detail": one line}``: what, where, and what to do. Amounts are integer millipence
+(1e-5 GBP), instants integer nanoseconds of UTC.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Literal
+
+from fastapi import Depends, FastAPI, Path, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from fastapi.security import HTTPBearer
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+
+from emulator.prepayment.keypad import ALPHABET
+from protocols.tokens.scheme import Outcome
+from rigs.control import desk as verbs
+from rigs.control.desk import Desk, DeskError, TokenWay
+
+MOST_DEVICES = 1000
+"""Devices that one answer lists."""
+MOST_KEYS = 200
+JSON_TYPE = "application/json"
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Keys(_Body):
+    """Keys to press, one after another."""
+
+    keys: str = Field(min_length=1, max_length=MOST_KEYS, description=f"{ALPHABET}; spaces and - are no keys")
+
+
+class Token(_Body):
+    """A token to enter."""
+
+    digits: str = Field(min_length=1, max_length=MOST_KEYS, description="Spaces and - may stand between the digits")
+    way: Literal["keypad", "display"] = Field(
+        default="keypad", description="Typed in at the meter, or at an in-home display"
+    )
+
+
+class Step(_Body):
+    """How far to move a stepped clock."""
+
+    seconds: Annotated[float, Field(strict=False, ge=0, allow_inf_nan=False)]
+
+
+class Problem(BaseModel):
+    """Why it was not done, in one line: what, where, what to do."""
+
+    detail: str
+
+
+class DeviceName(BaseModel):
+    """A device of the rig."""
+
+    premises: str
+    kind: str
+    profile: str
+
+
+class DeviceAnswer(DeviceName):
+    """A device as a person finds it; what a device does not have is null."""
+
+    serial: str
+    power: Literal["on", "starting", "off"]
+    clock: int = Field(description="The device's own time, ns of UTC")
+    alarm_register: int
+    alarms: list[str] = Field(description="Events that the set bits of the alarm register stand for")
+    display: str | None = Field(description="What the display shows; empty while it is off")
+    supply: Literal["on", "armed", "off"] | None
+    mode: Literal["credit", "prepayment"] | None
+    balance: int | None = Field(description="Meter balance, millipence")
+    emergency_credit: int | None = Field(description="What is left of it, millipence")
+    debt: int | None = Field(description="All that is owed, millipence")
+    locked_seconds: int | None = Field(description="How long manual entry of tokens is still locked")
+
+
+class DisplayAnswer(BaseModel):
+    """What the display shows after it; empty while it is off."""
+
+    display: str
+
+
+class TokenAnswer(DisplayAnswer):
+    """What became of a token."""
+
+    outcome: str = Field(description=f"One of {', '.join(outcome.name.lower() for outcome in Outcome)}")
+    text: str = Field(description="The same for people")
+    balance: int = Field(description="Meter balance after it, millipence")
+
+
+class ButtonAnswer(DisplayAnswer):
+    """The supply after the button was pressed."""
+
+    supply: Literal["on", "armed", "off"]
+
+
+class EmergencyAnswer(DisplayAnswer):
+    """Emergency credit after its key was pressed."""
+
+    activated: bool
+
+
+class ClockAnswer(BaseModel):
+    """The rig's clock."""
+
+    now: int = Field(description="ns of UTC")
+    mode: Literal["real", "accelerated", "stepped"]
+    rate: float
+
+
+async def _desk(request: Request) -> Desk:
+    desk = request.app.state.desk
+    assert isinstance(desk, Desk)
+    return desk
+
+
+Premises = Annotated[str, Path(max_length=64, description="Name of the premises")]
+Kind = Annotated[str, Path(max_length=20, description="hub, electricity or gas")]
+TheDesk = Annotated[Desk, Depends(_desk)]
+
+
+def make_app(desk: Desk) -> FastAPI:
+    """The API in front of a rig. Who may use it is not its business: see :class:`rigs.control.guard.Guard`."""
+    app = FastAPI(
+        title="smets1-hil control",
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        # says in the description that a token is needed; the guard has looked at it already
+        dependencies=[Depends(HTTPBearer(auto_error=False))],
+        responses={status: {"model": Problem} for status in (400, 401, 404, 409, 413, 422)},
+    )
+    app.state.desk = desk
+    app.add_exception_handler(DeskError, _not_done)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Exception, _fault)
+    _add_devices(app)
+    _add_clock(app)
+    return app
+
+
+# -- errors ---------------------------------------------------------------------------------------------------------
+
+
+async def _not_done(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, DeskError)
+    return _problem(error.status, str(error))
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    kind = request.headers.get("content-type", "none").partition(";")[0]
+    if tuple(first["loc"]) == ("body",) and first["type"] != "missing" and kind != JSON_TYPE:
+        return _problem(422, f"body: its Content-Type is {kind}; send {JSON_TYPE}")
+    where = ".".join(str(part) for part in first["loc"][1:]) or "body"
+    return _problem(422, f"{where}: {first['msg']}")
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    what = f"{request.method} {request.url.path}"
+    return _problem(error.status_code, f"{what}: {str(error.detail).lower()}; /openapi.json says what there is")
+
+
+async def _fault(request: Request, error: Exception) -> Response:
+    text = f"{request.method} {request.url.path}: a fault of the emulator ({type(error).__name__}); its log says more"
+    return _problem(500, text)
+
+
+def _problem(status: int, text: str) -> JSONResponse:
+    return JSONResponse({"detail": " ".join(text.split())}, status)
+
+
+# -- devices --------------------------------------------------------------------------------------------------------
+
+
+def _add_devices(app: FastAPI) -> None:
+    @app.get("/devices")
+    async def devices(
+        desk: TheDesk,
+        first: Annotated[int, Query(ge=0, description="Devices to pass over")] = 0,
+        most: Annotated[int, Query(ge=1, le=MOST_DEVICES)] = MOST_DEVICES,
+    ) -> list[DeviceName]:
+        """The devices of the rig, premises by premises."""
+        found = list(desk.devices())[first : first + most]
+        return [
+            DeviceName(
+                premises=device.identity.device_id.partition("/")[0],
+                kind=device.firmware.kind,
+                profile=device.firmware.name,
+            )
+            for device in found
+        ]
+
+    @app.get("/devices/{premises}/{kind}")
+    async def device(premises: Premises, kind: Kind, desk: TheDesk) -> DeviceAnswer:
+        """A device as a person finds it, the gas meter's figures as of its last wake-up."""
+        found = desk.device(premises, kind)
+        return DeviceAnswer.model_validate(asdict(desk.act(lambda: verbs.look(found))))
+
+    @app.post("/devices/{premises}/{kind}/keys")
+    async def keys(premises: Premises, kind: Kind, wanted: Keys, desk: TheDesk) -> DisplayAnswer:
+        """Press keys of a meter."""
+        found = desk.device(premises, kind)
+        return DisplayAnswer(display=desk.act(lambda: verbs.press(found, wanted.keys)))
+
+    @app.post("/devices/{premises}/{kind}/token")
+    async def token(premises: Premises, kind: Kind, wanted: Token, desk: TheDesk) -> TokenAnswer:
+        """Enter a token."""
+        found = desk.device(premises, kind)
+
+        def enter() -> TokenAnswer:
+            outcome = verbs.top_up(found, wanted.digits, TokenWay(wanted.way))
+            return TokenAnswer(
+                outcome=outcome.name.lower(),
+                text=outcome.value,
+                balance=verbs.account_of(found).balance,
+                display=verbs.keypad_of(found).text(),
+            )
+
+        return desk.act(enter)
+
+    @app.post("/devices/{premises}/{kind}/button")
+    async def button(premises: Premises, kind: Kind, desk: TheDesk) -> ButtonAnswer:
+        """Press the supply button of a meter: it closes a switch that is armed."""
+        found = desk.device(premises, kind)
+
+        def pressed() -> ButtonAnswer:
+            supply = verbs.press_button(found)
+            return ButtonAnswer.model_validate({"supply": supply, "display": verbs.look(found).display or ""})
+
+        return desk.act(pressed)
+
+    @app.post("/devices/{premises}/{kind}/emergency")
+    async def emergency(premises: Premises, kind: Kind, desk: TheDesk) -> EmergencyAnswer:
+        """Press the key that activates emergency credit."""
+        found = desk.device(premises, kind)
+
+        def pressed() -> EmergencyAnswer:
+            activated = verbs.activate_emergency_credit(found)
+            return EmergencyAnswer(activated=activated, display=verbs.keypad_of(found).text())
+
+        return desk.act(pressed)
+
+
+# -- clock ----------------------------------------------------------------------------------------------------------
+
+
+def _add_clock(app: FastAPI) -> None:
+    @app.get("/clock")
+    async def clock(desk: TheDesk) -> ClockAnswer:
+        """The rig's clock."""
+        return _clock(desk)
+
+    @app.post("/clock/advance")
+    async def advance(step: Step, desk: TheDesk) -> ClockAnswer:
+        """Move a stepped clock on, with all that falls due on the way."""
+        desk.advance(step.seconds)
+        return _clock(desk)
+
+
+def _clock(desk: Desk) -> ClockAnswer:
+    rig = desk.rig
+    rig.driver.now()
+    mode = rig.driver.mode.value
+    return ClockAnswer.model_validate({"now": rig.clock.now, "mode": mode, "rate": rig.driver.rate})

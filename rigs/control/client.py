@@ -1,0 +1,85 @@
+"""The command line's side of the control API: it finds the rig by the file in its folder."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import quote, urlsplit
+
+from rigs.control.place import NAME, ControlFileError, read_place
+
+_PATIENCE_S = 60.0
+_MOST = 16 * 1024 * 1024
+
+
+class ControlError(Exception):
+    """A rig that cannot be reached, or what it did not do; the text is one line: what, where, what to do."""
+
+
+class ControlClient:
+    """Requests to the rig that runs in ``folder``; all raise ControlError."""
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            self._place = read_place(folder)
+        except ControlFileError as error:
+            raise ControlError(str(error)) from None
+        self._folder = folder
+
+    def get(self, *path: str) -> Any:
+        """What there is at a path of these parts."""
+        return self._ask("GET", path, None)
+
+    def post(self, *path: str, **content: object) -> Any:
+        """The answer to ``content`` at a path of these parts."""
+        return self._ask("POST", path, content)
+
+    def device(self, text: str) -> tuple[str, str]:
+        """Premises and kind of ``PREMISES/KIND``, or of ``KIND`` alone where the rig has only one of it."""
+        premises, slash, kind = text.rpartition("/")
+        if slash:
+            return premises, kind
+        found = [entry for entry in self.get("devices") if entry["kind"] == kind]
+        if len(found) != 1:
+            some = "no device" if not found else "several devices"
+            raise ControlError(
+                f"{text}: {some} of that kind in this rig; write PREMISES/KIND, such as home/electricity"
+            )
+        return found[0]["premises"], kind
+
+    def _ask(self, method: str, path: tuple[str, ...], content: Mapping[str, object] | None) -> Any:
+        url = self._place.url
+        try:
+            server = urlsplit(url)
+            connection = http.client.HTTPConnection(server.hostname or "", server.port, timeout=_PATIENCE_S)
+        except ValueError:
+            raise ControlError(f"{url}: not a rig's address; remove the file that says so and start it again") from None
+        headers = {"Authorization": f"Bearer {self._place.token}", "Content-Type": "application/json"}
+        try:
+            target = "/" + "/".join(quote(part, safe="") for part in path)
+            connection.request(method, target, None if content is None else json.dumps(content).encode(), headers)
+            answer = connection.getresponse()
+            status, octets = answer.status, answer.read(_MOST)
+        except ConnectionRefusedError:
+            where = self._folder / NAME
+            raise ControlError(f"{where}: left by a rig that has ended; start it again: smets1 up") from None
+        except (OSError, http.client.HTTPException) as error:
+            why = "no answer in time" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
+            raise ControlError(f"{url}: {why}; is the rig still running?") from None
+        finally:
+            connection.close()
+        try:
+            said = json.loads(octets)
+        except ValueError:
+            said = None
+        if status == http.client.OK:
+            if said is None:
+                raise ControlError(f"{url}: what answers there is no rig; start yours again")
+            return said
+        if status == http.client.UNAUTHORIZED:
+            raise ControlError(f"{url}: another rig answers there; start yours again")
+        detail = cast("dict[str, Any]", said).get("detail") if isinstance(said, dict) else None
+        raise ControlError(str(detail) if detail else f"{url}: answered with HTTP status {status}")

@@ -1,0 +1,111 @@
+"""Serves the control API of a rig on the rig's own event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rigs.control.desk import Desk
+from rigs.control.place import NAME, Claim, Place
+from rigs.ports import PortError
+from rigs.ports.spec import PortKind, PortSpec, describe_os_error, network_address, parse_port
+
+if TYPE_CHECKING:
+    from rigs.rig import Rig
+
+OFF = "off"
+DEFAULT = "127.0.0.1:0"
+"""Loopback, and a port number that the system chooses: clients find it in the file."""
+_CONNECTIONS = 64
+_STOP_S = 1
+_TOKEN_OCTETS = 32
+
+
+def parse_address(text: str) -> PortSpec:
+    """Where to listen, ``[host:]port``; raises PortError."""
+    try:
+        return parse_port(f"{PortKind.TCP.value}:{text}")
+    except PortError as error:
+        raise PortError(f"--control {text}", error.problem, f"write PORT, HOST:PORT or {OFF}") from None
+
+
+class ControlServer:
+    """The control API of one rig while it is served. All calls belong to the loop's thread."""
+
+    def __init__(self, rig: Rig, address: PortSpec, folder: Path) -> None:
+        """``folder`` is where ``smets1-control.json`` is written: URL and token, for its owner only."""
+        self.rig = rig
+        self.address = address
+        self.folder = folder
+        self.place: Place
+        """Where it is reached, once it has been started."""
+        self._claim: Claim | None = None
+        self._serving: asyncio.Task[None] | None = None
+
+    @property
+    def path(self) -> Path:
+        """The file with URL and token."""
+        return self.folder / NAME
+
+    async def start(self) -> None:
+        """Listen, and write the file; raises PortError with nothing left behind."""
+        import uvicorn
+
+        from rigs.control.api import make_app
+        from rigs.control.guard import Guard
+
+        class Server(uvicorn.Server):
+            """Signals belong to whoever runs the rig."""
+
+            @contextmanager
+            def capture_signals(self) -> Iterator[None]:
+                yield
+
+        listener = self._listening()
+        try:
+            host, port = listener.getsockname()[:2]
+            token = secrets.token_urlsafe(_TOKEN_OCTETS)
+            self.place = Place(f"http://{network_address(host, port)}", token)
+            self._claim = Claim(self.folder, self.place)
+        except BaseException:
+            listener.close()
+            raise
+        config = uvicorn.Config(
+            Guard(make_app(Desk(self.rig)), token),
+            http="h11",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            log_level="error",
+            access_log=False,
+            server_header=False,
+            limit_concurrency=_CONNECTIONS,
+            timeout_graceful_shutdown=_STOP_S,
+        )
+        self._server = Server(config)
+        self._serving = asyncio.create_task(self._server.serve([listener]))
+
+    async def stop(self) -> None:
+        """Take the file away, and end."""
+        if self._claim is not None:
+            self._claim.release()
+            self._claim = None
+        if self._serving is not None:
+            self._server.should_exit = True
+            await self._serving
+            self._serving = None
+
+    def _listening(self) -> socket.socket:
+        host, port = self.address.host, self.address.port
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        try:
+            return socket.create_server((host, port), family=family, backlog=_CONNECTIONS)
+        except OSError as error:
+            told = describe_os_error(self.address, error)
+            where = f"--control {network_address(host, port)}"
+            raise PortError(where, told.problem, told.advice) from None

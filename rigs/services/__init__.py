@@ -1,0 +1,1 @@
+"""Services of the industry around the meters, for rigs that need the whole chain."""
