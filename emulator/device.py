@@ -409,7 +409,7 @@ class Device:
     def parts(self) -> dict[str, Image]:
         """Images of all that outlives a loss of power, by part, as it is at :attr:`time`.
 
-        Of buffers those of the logs, whose rows come by event; rows that come by time are not kept.
+        Of buffers those whose rows come by event or from the account; rows that come by time are not kept.
         """
         associations = self.firmware.model.associations
         parts: dict[str, Image] = {
@@ -432,10 +432,19 @@ class Device:
         }
         if self._image is not None:
             parts["image"] = self._image.kept()
-        for name, buffer in self._buffers.items():
-            if name in self.firmware.logs:
-                parts[f"log.{name}"] = buffer.image()
+        for name in self._kept_buffers():
+            if name in self._buffers:
+                parts[f"log.{name}"] = self._buffers[name].image()
         return parts
+
+    def _kept_buffers(self) -> list[str]:
+        """Names of the buffers whose rows nothing could make again: logs of events, and those of the account."""
+        firmware = self.firmware
+        return [
+            name
+            for name, spec in firmware.buffers.items()
+            if name in firmware.logs or spec.trigger is Trigger.ACCOUNT
+        ]
 
     def restore(self, parts: Mapping[str, Saved]) -> None:
         """Be what :meth:`parts` said, at the instant at which it said so. For a device that was just built.
@@ -462,7 +471,7 @@ class Device:
                 self._restore_security(index, security.table(name))
         if "image" in parts and self.firmware.image is not None:
             self.image.restore(parts["image"])
-        for name in self.firmware.logs:
+        for name in self._kept_buffers():
             if f"log.{name}" in parts:
                 self.buffer(name).restore(parts[f"log.{name}"])
 

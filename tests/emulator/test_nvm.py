@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from emulator.device import Cover, Device
 from emulator.electricity import ElectricityMeter
+from emulator.firmware import Trigger
 from emulator.gas import GasMeter
 from emulator.image_transfer import ImageStatus, build_image
 from emulator.load import MICRO, Constant
@@ -179,7 +180,10 @@ def test_parts_are_all_there(clock: Clock) -> None:
     metered = common | {"metering", "intervals", "supply", "account"}
     assert metered | {"demand", "voltage"} <= electricity.parts().keys()
     assert metered | {"gas"} <= gas.parts().keys()
-    assert not any(name.startswith("log.") and name[4:] not in gas.firmware.logs for name in gas.parts())
+    electricity.buffer("credit_log").append()
+    assert "log.credit_log" in electricity.parts()
+    timed = {name for name, spec in gas.firmware.buffers.items() if spec.trigger not in (Trigger.EVENT, Trigger.ACCOUNT)}
+    assert not timed & {name.removeprefix("log.") for name in gas.parts()}
 
 
 def test_a_memory_changes_nothing_that_a_meter_shows() -> None:
