@@ -441,9 +441,7 @@ class Device:
         """Names of the buffers whose rows nothing could make again: logs of events, and those of the account."""
         firmware = self.firmware
         return [
-            name
-            for name, spec in firmware.buffers.items()
-            if name in firmware.logs or spec.trigger is Trigger.ACCOUNT
+            name for name, spec in firmware.buffers.items() if name in firmware.logs or spec.trigger is Trigger.ACCOUNT
         ]
 
     def restore(self, parts: Mapping[str, Saved]) -> None:

@@ -30,7 +30,7 @@ from emulator.optical import OpticalStack
 from emulator.ports import HdlcStack, Stack, Transport, WrapperStack
 from emulator.quantities import COMPONENT_FAMILIES, COMPONENTS, QUANTITIES, QUANTITY_FAMILIES, logical_device_name
 from emulator.security import KeyRing
-from emulator.supply import ACTIONS, LIMITER_CLASS, Crossing, LoadLimiter, Way
+from emulator.supply import ACTIONS, LIMITER_CLASS, Cause, Crossing, LoadLimiter, Way
 from emulator.time import MINUTE, Clock, Event, stream
 from protocols import obis
 from protocols.dlms import axdr
@@ -261,13 +261,13 @@ class ElectricityMeter(Meter):
         elif crossing is Crossing.OVER:
             self._trip()
         else:
-            self.switch.arm()
+            self.switch.release(Cause.LIMIT)
         if crossing is Crossing.OVER:
             self.record("supply_limited")
 
     def _trip(self) -> None:
         try:
-            self.switch.disconnect(Way.LOCAL)
+            self.switch.disconnect(Way.LOCAL, Cause.LIMIT)
         except AccessRefused:
             return  # a control mode that knows no local disconnection
 

@@ -9,6 +9,7 @@ out) wakes it up too. Metering goes on all the time.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from emulator.cosem.model import DeviceKind, Quantity
@@ -28,7 +29,9 @@ from emulator.metering import IMPORT
 from emulator.nvm import Image, Saved
 from emulator.quantities import COMPONENT_FAMILIES, COMPONENTS, QUANTITIES, QUANTITY_FAMILIES
 from emulator.security import KeyRing
+from emulator.supply import Cause, Way
 from emulator.time import DAY, HOUR, SECOND, Clock, Event, stream
+from protocols.dlms.objects import AccessRefused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -351,8 +354,9 @@ class GasMeter(Meter):
         self.wake_up()
         if self.switch.closed:
             self.record("valve_test_failed")
-            self.cut_supply()
-            self.switch.arm()
+            with suppress(AccessRefused):
+                self.switch.disconnect(Way.LOCAL, Cause.TEST)
+                self.switch.release(Cause.TEST)
 
     @property
     def temperature(self) -> int:

@@ -36,7 +36,7 @@ from emulator.replay import Replay, State, capture_periods
 from emulator.schedules import Due
 from emulator.scripts import execute
 from emulator.security import KeyRing
-from emulator.supply import ControlState, SupplySwitch, Way
+from emulator.supply import Cause, ControlState, SupplySwitch, Way
 from emulator.tariff import (
     NO_PLAN,
     Plan,
@@ -82,7 +82,6 @@ class Meter(Device):
         "_stale",
         "_switching",
         "account",
-        "cut_for_credit",
         "demand",
         "metering",
         "plan",
@@ -119,8 +118,6 @@ class Meter(Device):
         self._next_switch = self._next_month = self._next_action = NEVER
         self._switching: Switching | None = None
         self._due: Due | None = None
-        self.cut_for_credit = False
-        """Whether the supply was opened for want of credit."""
         self._keypad: Keypad | None = None
         self._money: Event | None = None
         prepayment = firmware.prepayment
@@ -343,8 +340,7 @@ class Meter(Device):
     def cut_supply(self) -> None:
         """Open the supply for want of credit; a control mode that knows no local disconnection leaves it closed."""
         with suppress(AccessRefused):
-            self.switch.disconnect(Way.LOCAL)
-            self.cut_for_credit = True
+            self.switch.disconnect(Way.LOCAL, Cause.CREDIT)
 
     def money_changed(self) -> None:
         """The course of money has changed: in prepayment mode, look what happens next at the rig clock's next step."""

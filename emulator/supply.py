@@ -72,14 +72,29 @@ MODES: dict[int, tuple[frozenset[tuple[Transition, Way]], ControlState]] = {
 """control_mode of class 70: the transitions it allows and where a remote reconnection leads (Blue Book, class 70)."""
 
 
+class Cause(Enum):
+    """Why a switch is open. It stays open while one of them holds."""
+
+    SUPPLIER = "supplier"
+    CREDIT = "credit"
+    LIMIT = "limit"
+    TEST = "valve test"
+
+
+_NO_CAUSES: frozenset[Cause] = frozenset()
+"""One for all switches: each call makes another, of 216 octets."""
+
+
 class SupplySwitch:
     """The switch of one device. ``moves`` is called before each change of state, with the new one."""
 
-    __slots__ = ("_moves", "mode", "state")
+    __slots__ = ("_moves", "causes", "mode", "state")
 
     def __init__(self, mode: int, moves: Callable[[ControlState], None]) -> None:
         self.mode = mode
         self.state = ControlState.CONNECTED
+        self.causes = _NO_CAUSES
+        """What keeps it open; none while it is armed or closed."""
         self._moves = moves
 
     @property
@@ -88,8 +103,9 @@ class SupplySwitch:
         return self.state is ControlState.CONNECTED
 
     def image(self) -> Image:
-        """State and mode for the non-volatile memory."""
-        return {"state": self.state.value, "mode": self.mode}
+        """State, mode and causes for the non-volatile memory."""
+        causes = sorted(cause.value for cause in self.causes)
+        return {"state": self.state.value, "mode": self.mode, "causes": causes}
 
     def restore(self, saved: Saved) -> None:
         """Be what :meth:`image` said, without a move."""
@@ -97,31 +113,42 @@ class SupplySwitch:
         if mode not in MODES:
             raise ValueError(f"supply.mode: {mode}: 0 to {max(MODES)}")
         self.state, self.mode = ControlState(saved.number("state")), mode
+        self.causes = frozenset(Cause(cause) for cause in saved.texts("causes"))
 
-    def disconnect(self, way: Way) -> None:
+    def disconnect(self, way: Way, cause: Cause = Cause.SUPPLIER) -> None:
         """Open the switch; AccessRefused when the control mode forbids it in this way."""
         self._check(Transition.DISCONNECT, way)
+        self.causes |= {cause}
         self._move(ControlState.DISCONNECTED)
 
+    def release(self, cause: Cause) -> None:
+        """A cause is over: a switch that no other keeps open is ready for the customer's button."""
+        if cause in self.causes:
+            self.causes -= {cause}
+            if not self.causes:
+                self._move(ControlState.READY_FOR_RECONNECTION)
+
     def reconnect(self, way: Way) -> None:
-        """Close the switch, or arm it for the customer's button where the control mode says so."""
+        """Close the switch, or arm it for the customer's button where the control mode says so.
+
+        The supplier overrides everything but the want of credit, which is AccessRefused(other-reason).
+        """
         if self.state is ControlState.CONNECTED:
             return
         if way is Way.REMOTE:
             allowed, state = MODES[self.mode]
             if not allowed:
                 raise AccessRefused(DataAccessResult.READ_WRITE_DENIED)
-            self._move(state)
-            return
-        self._check(Transition.RECONNECT, way)
-        if way is Way.MANUAL and self.state is not ControlState.READY_FOR_RECONNECTION:
-            raise AccessRefused(DataAccessResult.READ_WRITE_DENIED)
-        self._move(ControlState.CONNECTED)
-
-    def arm(self) -> None:
-        """Make an open switch ready for the customer's button."""
-        if self.state is ControlState.DISCONNECTED:
-            self._move(ControlState.READY_FOR_RECONNECTION)
+            if Cause.CREDIT in self.causes:
+                self.causes = frozenset((Cause.CREDIT,))
+                raise AccessRefused(DataAccessResult.OTHER_REASON)
+        else:
+            self._check(Transition.RECONNECT, way)
+            if way is Way.MANUAL and self.state is not ControlState.READY_FOR_RECONNECTION:
+                raise AccessRefused(DataAccessResult.READ_WRITE_DENIED)
+            state = ControlState.CONNECTED
+        self.causes = _NO_CAUSES
+        self._move(state)
 
     def _check(self, transition: Transition, way: Way) -> None:
         allowed, _ = MODES[self.mode]

@@ -64,7 +64,7 @@ def _described(error: ValidationError) -> str:
             return f"{where}: unknown key; allowed are {', '.join(sorted(_allowed(first['loc'][:-1])))}"
         case _:
             shown = repr(first["input"])
-            message = first["msg"].replace("Input should be", "must be")
+            message = first["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
             return f"{where}: {shown if len(shown) < 60 else shown[:57] + '...'}: {message}"
 
 

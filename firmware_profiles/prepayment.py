@@ -17,7 +17,7 @@ from emulator.firmware import (
 from emulator.prepayment import display
 from emulator.prepayment.charge import CHARGES
 from emulator.prepayment.credit import CREDITS
-from emulator.prepayment.sources import sources
+from emulator.prepayment.sources import CHARGE_CLASS, CREDIT_CLASS, EXTENDED_CLASS, sources
 from emulator.supply import MODES, Transition, Way
 from emulator.time import SECOND
 from firmware_profiles.schema import OutcomeTable, Prepayment, Profile, Token
@@ -28,7 +28,7 @@ from protocols.errors import LocalProtocolError
 from protocols.tokens import schemes
 from protocols.tokens.scheme import Outcome
 
-PAYMENT_CLASSES = (111, 112, 113, 115, 9000)
+PAYMENT_CLASSES = (111, CREDIT_CLASS, CHARGE_CLASS, 115, EXTENDED_CLASS)
 MAX_INDEX = 255
 Copies = Mapping[str, Sequence[tuple[int, str, str, int]]]
 """What else takes over with a passive value, by the logical name of its class 9000 object."""
@@ -67,7 +67,7 @@ def prepayment_settings(profile: Profile, model: ObjectModel, copies: Copies) ->
         standing_period=table.standing_period_s,
         configuration=tuple(table.collections),
         copies={
-            (9000).to_bytes(2, "big") + logical_name(f"object.{text}", text): tuple(
+            EXTENDED_CLASS.to_bytes(2, "big") + logical_name(f"object.{text}", text): tuple(
                 _copied(f"object.{text}.copies", model, entry) for entry in entries
             )
             for text, entries in copies.items()
@@ -109,7 +109,7 @@ def _check_absent(profile: Profile, model: ObjectModel) -> None:
 
 def _check_parts(model: ObjectModel) -> None:
     """Credits and charges are those that an account has."""
-    for class_id, family, members in ((112, "credit", CREDITS), (113, "charge", CHARGES)):
+    for class_id, family, members in ((CREDIT_CLASS, "credit", CREDITS), (CHARGE_CLASS, "charge", CHARGES)):
         allowed = [f"{family}.{member}" for member in members]
         for item in model.by_class.get(class_id, ()):
             if item.source not in allowed:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 Provenance = Literal["standard", "public source", "assumed"]
 Kind = Literal["electricity", "gas", "hub"]
@@ -32,6 +32,12 @@ Service = Literal[
     "event-notification",
     "action",
 ]
+
+
+def _distinct(names: list[str]) -> list[str]:
+    if len(set(names)) < len(names):
+        raise ValueError("each of them once at most")
+    return names
 
 
 class Strict(BaseModel):
@@ -167,7 +173,9 @@ class Prepayment(Strict):
     standing_charge_mp: Annotated[int, Field(ge=0, le=32_767)]
     standing_period_s: Annotated[int, Field(ge=60, le=31_622_400)]
     collections: list[tuple[str, str, Annotated[str, StringConstraints(pattern=r"^[01]{3}$")]]]
-    recovery: list[Literal["payment_debt", "accumulated_debt", "emergency_credit"]]
+    recovery: Annotated[
+        list[Literal["payment_debt", "accumulated_debt", "emergency_credit"]], AfterValidator(_distinct)
+    ]
     reconnection: Literal["arm", "automatic"]
     over_balance: Literal["refuse", "clip"]
     clears: list[Literal["balance", "debts"]]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rigs.commands import utrn
+from rigs.system_errors import reason
 
 if TYPE_CHECKING:
     from rigs.config import RigFile
@@ -219,7 +220,7 @@ def press(
 @app.command("top-up")
 def top_up(
     device: Device,
-    digits: Annotated[str, typer.Argument(metavar="DIGITS", help="The 20 digits of a token")],
+    digits: Annotated[list[str], typer.Argument(metavar="DIGITS", help="The 20 digits of a token, in groups or not")],
     at_display: Annotated[
         bool, typer.Option("--display", help="At the in-home display, not the meter's keypad")
     ] = False,
@@ -228,7 +229,7 @@ def top_up(
     """Enter a token; the exit code is 1 unless it is accepted."""
     from rigs.commands.meters import enter_token
 
-    raise typer.Exit(enter_token(folder, device, digits, at_display))
+    raise typer.Exit(enter_token(folder, device, " ".join(digits), at_display))
 
 
 @app.command()
@@ -269,7 +270,7 @@ def init(
     except FileExistsError:
         fail(f"{file}: is there already; name another file")
     except OSError as error:
-        fail(f"{file}: {(error.strerror or str(error)).lower()}")
+        fail(f"{file}: {reason(error)}")
     print(f"{file} written. Start it with: smets1 up {file}")
 
 

@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from rigs.driver import ClockMode
 from rigs.ports.line import LineOptions
 from rigs.ports.spec import PortError, PortKind, PortSpec, parse_port
+from rigs.system_errors import reason
 
 DEVICE_KINDS = ("hub", "electricity", "gas")
 MAX_COUNT = 100_000
@@ -360,7 +361,7 @@ def load_rig(path: Path | None = None) -> RigFile:
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: not UTF-8 text; a rig file is TOML") from None
     except OSError as error:
-        raise ConfigError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+        raise ConfigError(f"{path}: {reason(error)}") from None
     return parse_rig(text, path)
 
 

@@ -4,7 +4,8 @@
     A fresh dual-fuel premises on ports of its own, its clock stepped: it moves by ``premises.clock.advance(hours=1)``
     only. ``premises.electricity.port`` is the path of the meter's optical port, ``premises.hub.port`` and ``.tcp`` the
     WAN line of the hub; ``premises.electricity.press("7394...")``, ``.top_up(digits)``, ``.display`` and ``.balance``
-    are the customer's side of it. See :class:`rigs.running.RunningPremises` and :class:`rigs.running.RunningDevice`.
+    are the customer's side of it; ``premises.gas.open_tap(litres_per_hour=400)`` makes the valve test fail.
+    See :class:`rigs.running.RunningPremises` and :class:`rigs.running.RunningDevice`.
 
 ``smets1_rig``
     ``smets1_rig("rig.toml")`` runs a rig file of the test's own (a path, or a table as TOML would give it) and returns

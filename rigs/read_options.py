@@ -19,6 +19,7 @@ from protocols.dlms.security import Envelope, Keys
 from protocols.errors import LocalProtocolError
 from protocols.hdlc import Parameters
 from rigs.client import ClientError, ClientOptions
+from rigs.system_errors import reason
 
 Chosen = TypeVar("Chosen")
 
@@ -252,5 +253,5 @@ def _public_key(path: Path | None) -> EllipticCurvePublicKey | None:
 
 def _first_line(error: Exception) -> str:
     if isinstance(error, OSError):
-        return (error.strerror or str(error)).lower()
+        return reason(error)
     return "no PEM file with an unencrypted key"

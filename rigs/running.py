@@ -251,6 +251,13 @@ class RunningDevice:
         """Press the supply button: it closes a switch that is armed. ``on``, ``armed`` or ``off`` after it."""
         return self._at_desk(lambda: desk.press_button(self.device))
 
+    def open_tap(self, *, litres_per_hour: int) -> None:
+        """Leave an appliance behind this gas meter open, or close it (0): while one is open, its valve test fails.
+
+        Raises :class:`rigs.control.desk.DeskError` for another device, and for what is not 0 to 100,000.
+        """
+        self._at_desk(lambda: desk.open_tap(self.device, litres_per_hour))
+
     def activate_emergency_credit(self) -> bool:
         """Press the key of emergency credit; whether it is activated after that."""
         return self._at_desk(lambda: desk.activate_emergency_credit(self.device))

@@ -19,6 +19,7 @@ from zlib import crc32
 
 from emulator.nvm import NvmFault, keep
 from rigs.config import ConfigError
+from rigs.system_errors import reason
 
 if TYPE_CHECKING:
     from emulator.device import Device
@@ -62,7 +63,7 @@ class Storage:
                 os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _OWNER_ONLY))
             self._database = sqlite3.connect(path, timeout=0, isolation_level=None)
         except OSError as error:
-            raise self._refusal((error.strerror or str(error)).lower()) from None
+            raise self._refusal(reason(error)) from None
         except sqlite3.Error as error:
             raise self._refusal(str(error)) from None
         try:

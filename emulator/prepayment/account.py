@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from emulator.firmware import PrepaymentSettings, Reconnection
 from emulator.prepayment import friendly
 from emulator.prepayment.books import Books
 from emulator.prepayment.charge import Charge
@@ -29,12 +28,12 @@ from emulator.prepayment.payments import Payments
 from emulator.prepayment.sources import Configuration, first_charges, first_configuration, references, sources
 from emulator.prepayment.statement import Statement
 from emulator.prepayment.tokens import TokenGateway
-from emulator.supply import ControlState, Way
+from emulator.prepayment.watch import Watch
 from emulator.time import DAY
 from protocols.dlms import datetime
-from protocols.dlms.objects import AccessRefused
 
 if TYPE_CHECKING:
+    from emulator.firmware import PrepaymentSettings
     from emulator.meter import Meter
 
 NEVER = 1 << 63
@@ -56,11 +55,7 @@ class Account:
     """The account of one meter. Amounts in millipence; instants in ns of rig time unless called UTC."""
 
     __slots__ = (
-        "_available",
-        "_friendly",
-        "_low",
         "_passive",
-        "_told_exhausted",
         "books",
         "charges",
         "closure",
@@ -81,6 +76,7 @@ class Account:
         "tenancy_began",
         "tenancy_begins",
         "tokens",
+        "watch",
     )
 
     def __init__(self, meter: Meter, settings: PrepaymentSettings, opens_at: int) -> None:
@@ -111,8 +107,7 @@ class Account:
         self.consumption = Consumption(meter, settings, self.charges["consumption"])
         self.collections = Collections(meter)
         self.payments = Payments(self)
-        self._friendly: bool | None = None
-        self._low = self._available = self._told_exhausted = False
+        self.watch = Watch(self)
         self.planned: dict[bytes, int] = {}
         self._passive: PassiveAccount | None = None
         tokens = settings.tokens
@@ -127,7 +122,7 @@ class Account:
         )
 
     def begin(self, balance: int) -> None:
-        """Begin in prepayment mode with this balance, as the meter is commissioned."""
+        """Begin in prepayment mode with this balance, millipence, as the meter is commissioned."""
         self.mode = PaymentMode.PREPAYMENT
         self.books = Books(balance)
         self.meter.money_changed()
@@ -141,8 +136,8 @@ class Account:
 
     @property
     def watches(self) -> bool:
-        """Whether it may do something by itself that others notice: warn, cut the supply."""
-        return self.prepaying or (self._passive is not None and self._passive.activation is not None)
+        """Whether it may do something by itself that others notice: warn, cut the supply, tell of a change."""
+        return self.prepaying or bool(self._planned_instants())
 
     @property
     def passive(self) -> PassiveAccount:
@@ -171,7 +166,8 @@ class Account:
     def exhausted(self) -> bool:
         """Whether nothing is left that energy could be taken from."""
         books = self.books
-        return books.balance <= self.limit("disablement") and not (self.emergency_selected and books.emergency > 0)
+        lends = self.emergency_selected and books.emergency > 0 and self._pays("emergency", "consumption") is not None
+        return books.balance <= self.limit("disablement") and not lends
 
     @property
     def friendly(self) -> bool:
@@ -181,6 +177,7 @@ class Account:
 
     @property
     def in_use(self) -> str:
+        """The credit that charges are met from now, by the name profiles use."""
         books = self.books
         if self.emergency_selected and books.emergency > 0 and books.balance <= self.limit("disablement"):
             return "emergency"
@@ -201,6 +198,11 @@ class Account:
         """Logical names of its ``credit`` or ``charge`` objects, in order (class 111, attributes 9 and 10)."""
         return references(self.meter.firmware.model, family)
 
+    def reference(self, source: str) -> bytes | None:
+        """Logical name of the object of one of them (``credit.balance``), None where the profile has none."""
+        item = sources(self.meter.firmware.model).get(source)
+        return None if item is None else item[2:]
+
     # --- time
 
     def run(self) -> None:
@@ -219,7 +221,7 @@ class Account:
         """Work out anew what happens next, after anything that bears on the course of money."""
         if self.opened:
             self.fold()
-            self._check()
+            self.watch.look()
             self.consumption.reprice()
             self.due = self._next()
 
@@ -247,6 +249,7 @@ class Account:
         self.recollect()
 
     def recollect(self, *names: str) -> None:
+        """Find anew when these charges by time fall due, all without a name."""
         self.collections.forget(*names)
         if self.opened:
             self.collections.plan(self.charges.values())
@@ -257,12 +260,7 @@ class Account:
         if not meter.mains:
             return NEVER
         now, clock = meter.time, meter.device_clock
-        waiting = [*self.planned.values(), *self.collections.due.values()]
-        waiting += [charge.activation for charge in self.charges.values() if charge.activation is not None]
-        if self._passive is not None and self._passive.activation is not None:
-            waiting.append(self._passive.activation)
-        if self.tenancy_begins is not None:
-            waiting.append(self.tenancy_begins)
+        waiting = [*self._planned_instants(), *self.collections.due.values()]
         due = max(now, clock.rig(min(waiting))) if waiting else NEVER
         if self.prepaying:
             due = min(due, meter.ahead(friendly.current(meter.internal).next_change))
@@ -273,6 +271,13 @@ class Account:
         if wanted:
             return self._when(min(wanted), latest) or latest
         return due
+
+    def _planned_instants(self) -> list[int]:
+        """When what a supplier has planned takes over, device UTC in ns."""
+        dates = [*self.planned.values(), *(charge.activation for charge in self.charges.values()), self.tenancy_begins]
+        if self._passive is not None:
+            dates.append(self._passive.activation)
+        return [at for at in dates if at is not None]
 
     def _when(self, amount: int, latest: int) -> int | None:
         """The first instant at which the meter will have counted ``amount``, None when it is after ``latest``."""
@@ -319,15 +324,13 @@ class Account:
 
     def _collect_due(self) -> None:
         """Collect what boundaries have made due; after a time without power, for all that were passed."""
-        for name in tuple(self.collections.due):
-            if name == END_OF_DAY:
-                if self.collections.passed(name, datetime.DAY) and self.prepaying:
-                    self.log("prepay_daily")
-                continue
-            charge = self.charges[name]
-            passed = self.collections.passed(name, charge.period)
+        by_time = [charge for charge in self.charges.values() if charge.name in self.collections.due]
+        for charge in sorted(by_time, key=lambda charge: charge.priority):
+            passed = self.collections.passed(charge.name, charge.period)
             if passed:
                 self.collect(charge, charge.active.amount * passed)
+        if self.collections.passed(END_OF_DAY, datetime.DAY) and self.prepaying:
+            self.log("prepay_daily")
 
     def collect(self, charge: Charge, amount: int) -> None:
         """Take a charge by time, if it is taken at all as things are."""
@@ -348,85 +351,32 @@ class Account:
         if charge.is_debt:
             charge.remaining -= amount
 
-    def _payable(self, credit: str, charge: str) -> bool:
-        """Whether a credit pays a charge under the present circumstances (class 111, attribute 11)."""
+    def _pays(self, credit: str, charge: str) -> str | None:
+        """In which circumstances, as three bits, a credit pays a charge (class 111, attribute 11); None for never."""
         if not self.configuration:
-            return True
-        known = sources(self.meter.firmware.model)
-        pair = known.get(f"credit.{credit}", b"")[2:], known.get(f"charge.{charge}", b"")[2:]
-        bits = next((bits for *names, bits in self.configuration if tuple(names) == pair), None)
+            return "111"
+        pair = self.reference(f"credit.{credit}"), self.reference(f"charge.{charge}")
+        return next((bits for *names, bits in self.configuration if tuple(names) == pair), None)
+
+    def _payable(self, credit: str, charge: str) -> bool:
+        """Whether a credit pays a charge under the present circumstances."""
+        bits = self._pays(credit, charge)
         if bits is None:
             return False
         meter = self.meter
-        circumstances = (not meter.switch.closed, meter.limited, self._friendly is True)
+        circumstances = (not meter.switch.closed, meter.limited, self.watch.friendly is True)
         return all(bit == "1" for bit, holds in zip(bits, circumstances, strict=True) if holds)
-
-    # --- what follows from the balance
-
-    def _check(self) -> None:
-        """Warn, offer, cut and arm as the balance says."""
-        meter, books = self.meter, self.books
-        if not self.prepaying:
-            self._friendly = None
-            self._low = self._available = self._told_exhausted = False
-            self._restore()
-            return
-        if not meter.mains:
-            return
-        self._keep_friendly()
-        low = books.balance <= self.limit("low_credit")
-        if low and not self._low:
-            self._low = True
-            meter.record("low_credit")
-        self._low = low
-        if self.emergency_selected and not books.emergency and not books.borrowed:
-            self.emergency_selected = False
-        available = self.selectable
-        if available and not self._available:
-            self._available = True
-            meter.record("emergency_available")
-        self._available = available
-        if not self.exhausted:
-            self._told_exhausted = False
-            self._restore()
-        elif not self._friendly and meter.switch.state is not ControlState.DISCONNECTED:
-            self._cut()
-
-    def _keep_friendly(self) -> None:
-        before, self._friendly = self._friendly, self.friendly
-        if before is not None and before is not self._friendly:
-            self.meter.record("friendly_began" if self._friendly else "friendly_ended")
-
-    def _cut(self) -> None:
-        """Nothing is left: open the switch."""
-        if not self._told_exhausted:
-            self._told_exhausted = True
-            self.meter.record("emergency_exhausted" if self.emergency_selected else "credit_exhausted")
-        self.meter.cut_supply()
-
-    def _restore(self) -> None:
-        """There is credit: a switch that was opened for want of it may be closed again."""
-        meter = self.meter
-        if not meter.cut_for_credit:
-            return
-        meter.cut_for_credit = False
-        meter.record("credit_restored")
-        if self.settings.reconnection is Reconnection.AUTOMATIC:
-            try:
-                meter.switch.reconnect(Way.LOCAL)
-            except AccessRefused:
-                meter.switch.arm()
-        else:
-            meter.switch.arm()
 
     # --- emergency credit
 
     @property
     def emergency_offer(self) -> int:
+        """Emergency credit of a new activation, millipence; 0 for none."""
         return max(0, self.limit("emergency_limit"))
 
     @property
     def selectable(self) -> bool:
+        """Whether emergency credit can be activated now."""
         return (
             self.prepaying
             and not self.emergency_selected
@@ -478,7 +428,7 @@ class Account:
             "mode": [self.mode, self.status, self.closure],
             "books": self.books.image(),
             "emergency_selected": self.emergency_selected,
-            "told": [self._low, self._available, self._told_exhausted, self._friendly],
+            "told": self.watch.image(),
             "charges": {name: charge.image() for name, charge in self.charges.items()},
             "configuration": _plain(self.configuration),
             "passive": None
@@ -487,11 +437,10 @@ class Account:
             "priorities": dict(self.priorities),
             "consumption": self.consumption.image(),
             "payments": self.payments.image(),
-            "due": dict(self.collections.due),
+            "collections": self.collections.image(),
             "planned": {item.hex(): at for item, at in self.planned.items()},
             "tenancy": [self.tenancy_began, self.tenancy_begins],
             "supplier": self.supplier.hex(),
-            "cut": self.meter.cut_for_credit,
             "tokens": self.tokens.image(),
         }
 
@@ -502,7 +451,7 @@ class Account:
         self.mode, self.status = PaymentMode(mode), AccountStatus(status)
         self.books.restore(image["books"])
         self.emergency_selected = image["emergency_selected"]
-        self._low, self._available, self._told_exhausted, self._friendly = image["told"]
+        self.watch.restore(image["told"])
         for name, charge in self.charges.items():
             charge.restore(image["charges"][name])
         self.configuration = _pairs(image["configuration"])
@@ -514,19 +463,18 @@ class Account:
         self.priorities = dict(image["priorities"])
         self.consumption.restore(image["consumption"])
         self.payments.restore(image["payments"])
-        self.collections.due = dict(image["due"])
+        self.collections.restore(image["collections"])
         self.planned = {bytes.fromhex(item): at for item, at in image["planned"].items()}
         self.tenancy_began, self.tenancy_begins = image["tenancy"]
         self.supplier = bytes.fromhex(image["supplier"])
-        self.meter.cut_for_credit = image["cut"]
         self.tokens.restore(image["tokens"])
         if self.opened:
             self.due = self.meter.time
 
 
-def _plain(configuration: tuple[tuple[bytes, bytes, str], ...]) -> list[list[str]]:
+def _plain(configuration: Configuration) -> list[list[str]]:
     return [[credit.hex(), charge.hex(), bits] for credit, charge, bits in configuration]
 
 
-def _pairs(plain: list[list[str]]) -> tuple[tuple[bytes, bytes, str], ...]:
+def _pairs(plain: list[list[str]]) -> Configuration:
     return tuple((bytes.fromhex(credit), bytes.fromhex(charge), bits) for credit, charge, bits in plain)

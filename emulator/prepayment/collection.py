@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from emulator.prepayment.charge import Charge, ChargeType
@@ -19,14 +19,17 @@ END_OF_DAY = "day"
 class Collections:
     """The next boundary of each charge by time, device UTC in ns.
 
-    Periods of whole days end at local midnight, others at multiples of themselves in UTC.
+    Periods of whole days end at local midnight, others at multiples of themselves in UTC. A boundary that was collected
+    is not met again when the clock is set back to before it, unless it is set back by more than a period.
     """
 
-    __slots__ = ("_meter", "due")
+    __slots__ = ("_met", "_meter", "due")
 
     def __init__(self, meter: Meter) -> None:
         self._meter = meter
         self.due: dict[str, int] = {}
+        self._met: dict[str, int] = {}
+        """The last boundary of each that was collected."""
 
     def plan(self, charges: Iterable[Charge]) -> None:
         """Find the next boundary of each charge that has none yet, and of the day."""
@@ -34,9 +37,9 @@ class Collections:
             if charge.kind is not ChargeType.TIME or not charge.period or not charge.active.amount:
                 self.due.pop(charge.name, None)
             elif charge.name not in self.due:
-                self.due[charge.name] = self._boundary(charge.period)
+                self.due[charge.name] = self._next(charge.name, charge.period)
         if END_OF_DAY not in self.due:
-            self.due[END_OF_DAY] = self._boundary(datetime.DAY)
+            self.due[END_OF_DAY] = self._next(END_OF_DAY, datetime.DAY)
 
     def forget(self, *names: str) -> None:
         """Find the boundaries of these anew, of all without a name: their period or the clock has changed."""
@@ -50,16 +53,32 @@ class Collections:
         at, utc = self.due[name], self._meter.utc
         if at > utc:
             return 0
-        self.due[name] = self._boundary(period)
-        return self._number(period, utc) - self._number(period, at) + 1
+        following = self._boundary(period, utc)
+        number = self._number(period, utc) - self._number(period, at) + 1
+        self.due[name] = following
+        self._met[name] = utc
+        return number
 
-    def _boundary(self, period: int) -> int:
-        """The next boundary of ``period`` seconds."""
-        meter = self._meter
-        following = self._number(period, meter.utc) + 1
+    def image(self) -> list[dict[str, int]]:
+        """What is due, and what was collected."""
+        return [dict(self.due), dict(self._met)]
+
+    def restore(self, image: Sequence[dict[str, int]]) -> None:
+        """Be what :meth:`image` said."""
+        due, met = image
+        self.due, self._met = dict(due), dict(met)
+
+    def _next(self, name: str, period: int) -> int:
+        """The next boundary of a charge that has not been collected."""
+        utc, met = self._meter.utc, self._met.get(name, 0)
+        return self._boundary(period, met if utc < met <= utc + period * SECOND else utc)
+
+    def _boundary(self, period: int, utc: int) -> int:
+        """The first boundary after ``utc``."""
+        following = self._number(period, utc) + 1
         if period % datetime.DAY:
             return following * period * SECOND
-        return meter.device_clock.utc_of_local(following * period)
+        return self._meter.device_clock.utc_of_local(following * period)
 
     def _number(self, period: int, utc: int) -> int:
         """How many boundaries there were until ``utc``: by local time for whole days, which need not have 24 hours."""

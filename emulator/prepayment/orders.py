@@ -141,12 +141,18 @@ class Orders:
         account.changed()
 
     def switch_mode(self, mode: PaymentMode, status: AccountStatus | None = None) -> None:
-        """Change between credit and prepayment mode now; the registers of that moment go into the log."""
+        """Change between credit and prepayment mode now, and the status where one is given.
+
+        The registers of that moment go into the log.
+        """
         account = self._account
         account.fold()
         changed = mode is not account.mode
-        account.mode, account.status = mode, account.status if status is None else status
         meter = account.meter
+        account.mode = mode
+        if status is not None and status is not account.status:
+            account.status = status
+            account.closure = meter.utc if status is AccountStatus.CLOSED else None
         if changed:
             meter.record("mode_prepayment" if mode is PaymentMode.PREPAYMENT else "mode_credit")
             account.log("mode_log")
@@ -188,14 +194,11 @@ class Orders:
 
     def activate(self) -> None:
         """Method 1 of class 111: the account begins to charge."""
-        account = self._account
-        self.switch_mode(account.mode, AccountStatus.ACTIVE)
+        self.switch_mode(self._account.mode, AccountStatus.ACTIVE)
 
     def close(self) -> None:
         """Method 2 of class 111: the account charges no more."""
-        account = self._account
-        self.switch_mode(account.mode, AccountStatus.CLOSED)
-        account.closure = account.meter.utc
+        self.switch_mode(self._account.mode, AccountStatus.CLOSED)
 
     def reset(self) -> None:
         """Method 3 of class 111: a closed account becomes a new one; ValueError for one that is not closed."""

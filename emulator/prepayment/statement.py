@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from emulator.prepayment.credit import CREDITS, CreditStatus
+from emulator.prepayment.credit import CreditStatus
 
 if TYPE_CHECKING:
     from emulator.prepayment.account import Account
@@ -89,7 +89,9 @@ class Statement:
     def current_credit(self) -> int:
         """Index, from 0, of the credit in use among the references (class 111, attribute 3)."""
         account = self._account
-        return list(CREDITS).index(account.in_use)
+        references = account.references("credit")
+        in_use = account.reference(f"credit.{account.in_use}")
+        return references.index(in_use) if in_use in references else 0
 
     def amount_of(self, credit: str) -> int:
         """current_credit_amount of class 112."""

@@ -32,6 +32,7 @@ from rigs.hints import (
     pydlms,
     secret_text,
 )
+from rigs.system_errors import reason
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
@@ -152,7 +153,7 @@ def _write(path: Path, content: bytes, mode: int) -> None:
         path.touch(mode)
         path.write_bytes(content)
     except OSError as error:
-        raise ConfigError(f"--pem: {path}: {(error.strerror or str(error)).lower()}") from None
+        raise ConfigError(f"--pem: {path}: {reason(error)}") from None
 
 
 def _private_pem(key: EllipticCurvePrivateKey) -> bytes:

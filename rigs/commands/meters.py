@@ -35,12 +35,15 @@ def press_keys(folder: Path, device: str, keys: str) -> None:
 
 
 def enter_token(folder: Path, device: str, digits: str, at_display: bool) -> int:
-    """Enter a token and print what became of it; the exit code."""
+    """Enter a token and print what became of it; the exit code.
+
+    The meter's own display shows nothing of a token that an in-home display has sent.
+    """
     client = ControlClient(folder)
     way = "display" if at_display else "keypad"
     answer = client.post("devices", *client.device(device), "token", digits=digits, way=way)
-    balance, shown = money.text(answer["balance"]), answer["display"] or OFF
-    print(f"{answer['text']}; balance {balance} GBP; the display shows: {shown}")
+    shown = "" if at_display else f"; the display shows: {answer['display'] or OFF}"
+    print(f"{answer['text']}; balance {money.text(answer['balance'])} GBP{shown}")
     return 0 if answer["outcome"] == "accepted" else 1
 
 

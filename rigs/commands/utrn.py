@@ -20,7 +20,7 @@ Config = Annotated[Path, typer.Option(metavar="S1SP.TOML", help="The service's f
 Servers = Annotated[list[str] | None, typer.Option("--server", metavar="URL", help="A site; twice for both")]
 TokenFile = Annotated[Path | None, typer.Option(metavar="FILE", help=f"Bearer token; or set {TOKEN_VARIABLE}")]
 Json = Annotated[bool, typer.Option("--json", help="Write JSON")]
-Digits = Annotated[str, typer.Argument(metavar="DIGITS", help="20 digits; blanks and dashes do no harm")]
+Digits = Annotated[list[str], typer.Argument(metavar="DIGITS", help="20 digits; blanks and dashes do no harm")]
 
 
 @app.command()
@@ -110,7 +110,7 @@ def enrol(
         print("Keys written. The meters are enrolled by the same command without --keys-only.")
 
 
-@app.command()
+@app.command(context_settings={"ignore_unknown_options": True})  # or -5 would be an option, and not said to be no value
 def issue(
     meter: Annotated[str, typer.Argument(metavar="METER", help="EUI-64, 16 hexadecimal digits")],
     value: Annotated[str, typer.Argument(metavar="VALUE", help="Pence, such as 2000; or £20 or £20.50")],
@@ -157,9 +157,16 @@ def deliver(
     token_file: TokenFile = None,
     as_json: Json = False,
 ) -> None:
-    """Deliver a token over the air; where that fails, show it to the customer."""
+    """Deliver a token over the air; where that fails, show it to the customer.
+
+    The exit code is 1 unless it is accepted, taken by the hub, or already credited.
+    """
+    from rigs.services.s1sp.delivery import Fate
+
     answer = _client(config, server, token_file, 60).post("/deliveries", {"transaction": transaction, "port": port})
     _show(answer, ("fate", "text", "shown"), as_json)
+    if cast("dict[str, object]", answer)["fate"] not in (Fate.ACCEPTED.value, Fate.TAKEN.value, Fate.ALREADY.value):
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -169,7 +176,7 @@ def decode(digits: Digits, as_json: Json = False) -> None:
 
     from rigs.services.s1sp import explain as explaining
 
-    _show_findings([asdict(one) for one in explaining.describe(explaining.plain(digits))], as_json)
+    _show_findings([asdict(one) for one in explaining.describe(explaining.plain("".join(digits)))], as_json)
 
 
 @app.command()
@@ -184,7 +191,7 @@ def explain(
     as_json: Json = False,
 ) -> None:
     """Say check by check why a meter would take or refuse digits."""
-    wanted = {"digits": digits, "meter": meter, "token_limit": token_limit, "history": history}
+    wanted = {"digits": "".join(digits), "meter": meter, "token_limit": token_limit, "history": history}
     answer = _client(config, server, token_file).post("/explain", wanted)
     _show_findings(cast("list[dict[str, object]]", answer), as_json)
 
@@ -235,10 +242,14 @@ def audit(
     from rich.table import Table
     from rich.text import Text
 
+    from rigs.client.options import ClientError
     from rigs.commands.output import console
 
     client = _client(config, server, token_file)
     shown = client.each(f"/audit?transaction={quote(transaction, safe='')}&limit={limit}")
+    if transaction and not any(isinstance(found, list) and found for _, found in shown):
+        told = (f"{where}: {'knows of none' if isinstance(found, list) else found}" for where, found in shown)
+        raise ClientError(f"transaction {transaction}: no step of it; {'; '.join(told)}")
     if as_json:
         _print_json(dict(shown))
         return
@@ -256,17 +267,20 @@ def audit(
 
 
 def parse_value(text: str) -> int:
-    """Pence of ``2000``, ``2000p``, ``£20`` or ``£20.50``; raises ClientError."""
+    """Pence of ``2000``, ``2000p``, ``£20`` or ``£20.50``, that a token may be worth; raises ClientError."""
     import re
 
     from rigs.client.options import ClientError
+    from rigs.services.s1sp.records import RecordError, pence_of
 
     found = re.fullmatch(r"(?:£(?P<pounds>[0-9]{1,7})(?:\.(?P<rest>[0-9]{2}))?|(?P<pence>[0-9]{1,9})p?)", text.strip())
     if found is None:
         raise ClientError(f"{text}: write pence, such as 2000, or pounds, such as £20 or £20.50")
-    if found["pence"]:
-        return int(found["pence"])
-    return int(found["pounds"]) * 100 + int(found["rest"] or 0)
+    pence = int(found["pence"]) if found["pence"] else int(found["pounds"]) * 100 + int(found["rest"] or 0)
+    try:
+        return pence_of(pence)
+    except RecordError as error:
+        raise ClientError(str(error)) from None
 
 
 # -- the service ----------------------------------------------------------------------------------------------------

@@ -46,6 +46,12 @@ class Token(_Body):
     )
 
 
+class Tap(_Body):
+    """An appliance behind a gas meter, left open."""
+
+    litres_per_hour: int = Field(ge=0, le=verbs.WIDEST_TAP, description="What flows through it; 0 closes it")
+
+
 class Step(_Body):
     """How far to move a stepped clock."""
 
@@ -107,6 +113,12 @@ class EmergencyAnswer(DisplayAnswer):
     """Emergency credit after its key was pressed."""
 
     activated: bool
+
+
+class TapAnswer(BaseModel):
+    """The tap after it."""
+
+    litres_per_hour: int
 
 
 class ClockAnswer(BaseModel):
@@ -252,6 +264,13 @@ def _add_devices(app: FastAPI) -> None:
             return EmergencyAnswer(activated=activated, display=verbs.keypad_of(found).text())
 
         return desk.act(pressed)
+
+    @app.post("/devices/{premises}/{kind}/tap")
+    async def tap(premises: Premises, kind: Kind, wanted: Tap, desk: TheDesk) -> TapAnswer:
+        """Leave a tap behind a gas meter open, or close it: while one is open, the test of the valve fails."""
+        found = desk.device(premises, kind)
+        desk.act(lambda: verbs.open_tap(found, wanted.litres_per_hour))
+        return TapAnswer(litres_per_hour=wanted.litres_per_hour)
 
 
 # -- clock ----------------------------------------------------------------------------------------------------------

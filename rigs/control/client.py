@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import http.client
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from urllib.parse import quote, urlsplit
 
+from rigs import http_json
 from rigs.control.place import NAME, ControlFileError, read_place
 
 _PATIENCE_S = 60.0
-_MOST = 16 * 1024 * 1024
 
 
 class ControlError(Exception):
@@ -57,29 +56,19 @@ class ControlClient:
             connection = http.client.HTTPConnection(server.hostname or "", server.port, timeout=_PATIENCE_S)
         except ValueError:
             raise ControlError(f"{url}: not a rig's address; remove the file that says so and start it again") from None
-        headers = {"Authorization": f"Bearer {self._place.token}", "Content-Type": "application/json"}
+        target = "/" + "/".join(quote(part, safe="") for part in path)
         try:
-            target = "/" + "/".join(quote(part, safe="") for part in path)
-            connection.request(method, target, None if content is None else json.dumps(content).encode(), headers)
-            answer = connection.getresponse()
-            status, octets = answer.status, answer.read(_MOST)
+            status, said = http_json.ask(connection, method, target, self._place.token, content)
         except ConnectionRefusedError:
             where = self._folder / NAME
             raise ControlError(f"{where}: left by a rig that has ended; start it again: smets1 up") from None
         except (OSError, http.client.HTTPException) as error:
             why = "no answer in time" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
             raise ControlError(f"{url}: {why}; is the rig still running?") from None
-        finally:
-            connection.close()
-        try:
-            said = json.loads(octets)
-        except ValueError:
-            said = None
         if status == http.client.OK:
             if said is None:
                 raise ControlError(f"{url}: what answers there is no rig; start yours again")
             return said
         if status == http.client.UNAUTHORIZED:
             raise ControlError(f"{url}: another rig answers there; start yours again")
-        detail = cast("dict[str, Any]", said).get("detail") if isinstance(said, dict) else None
-        raise ControlError(str(detail) if detail else f"{url}: answered with HTTP status {status}")
+        raise ControlError(http_json.told(said, "detail") or f"{url}: answered with HTTP status {status}")

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from emulator.gas import GasMeter
 from emulator.meter import Meter
 from emulator.prepayment import display
 from emulator.prepayment.keypad import Key, Keypad, parse_keys
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 LONGEST_STEP = 366 * 86_400 * SECOND
 """How far one request may move a stepped clock, ns."""
+WIDEST_TAP = 100_000
+"""Most that flows through an open tap, dm3 an hour."""
 _SEPARATORS = str.maketrans("", "", " -")
 
 
@@ -167,6 +170,15 @@ def activate_emergency_credit(device: Device) -> bool:
     account = account_of(device)
     keypad_of(device).press(Key.EMERGENCY)
     return account.emergency_selected
+
+
+def open_tap(device: Device, litres_per_hour: int) -> None:
+    """Leave an appliance behind a gas meter open, so that its valve test fails; 0 closes it. DeskError for others."""
+    if not isinstance(device, GasMeter):
+        raise DeskError(f"{device.identity.device_id}: has no tap behind it; gas meters have")
+    if not 0 <= litres_per_hour <= WIDEST_TAP:
+        raise BadInputError(f"{device.identity.device_id}: litres_per_hour: {litres_per_hour}: 0 to {WIDEST_TAP}")
+    device.open_tap = litres_per_hour
 
 
 def look(device: Device) -> DeviceState:

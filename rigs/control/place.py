@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rigs.ports import PortError
+from rigs.system_errors import reason
 
 NAME = "smets1-control.json"
 _MOST = 4096  # octets of such a file
@@ -43,7 +44,7 @@ def read_place(folder: Path) -> Place:
         advice = "start one there (`smets1 up`) or name its folder with --folder"
         raise ControlFileError(f"{path}: no rig runs in this folder; {advice}") from None
     except OSError as error:
-        raise ControlFileError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+        raise ControlFileError(f"{path}: {reason(error)}") from None
     place = _parsed(octets)
     if place is None:
         raise ControlFileError(f"{path}: not a file that a rig has written; remove it and start the rig again")
@@ -74,7 +75,7 @@ class Claim:
         except FileExistsError:
             raise self._taken() from None
         except OSError as error:
-            problem = (error.strerror or str(error)).lower()
+            problem = reason(error)
             raise PortError(str(self.path), problem, "start the rig in another folder, or with --control off") from None
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -82,7 +83,7 @@ class Claim:
             os.write(self._descriptor, json.dumps({"url": place.url, "token": place.token}).encode() + b"\n")
         except OSError as error:
             self.release()
-            raise PortError(str(self.path), (error.strerror or str(error)).lower()) from None
+            raise PortError(str(self.path), reason(error)) from None
 
     def _clear(self) -> None:
         """Take away what a rig that was killed has left."""

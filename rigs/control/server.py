@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import secrets
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +15,7 @@ from rigs.ports.spec import PortKind, PortSpec, describe_os_error, network_addre
 
 if TYPE_CHECKING:
     from rigs.rig import Rig
+    from rigs.serving import Server
 
 OFF = "off"
 DEFAULT = "127.0.0.1:0"
@@ -45,6 +44,7 @@ class ControlServer:
         self.place: Place
         """Where it is reached, once it has been started."""
         self._claim: Claim | None = None
+        self._server: Server | None = None
         self._serving: asyncio.Task[None] | None = None
 
     @property
@@ -58,13 +58,7 @@ class ControlServer:
 
         from rigs.control.api import make_app
         from rigs.control.guard import Guard
-
-        class Server(uvicorn.Server):
-            """Signals belong to whoever runs the rig."""
-
-            @contextmanager
-            def capture_signals(self) -> Iterator[None]:
-                yield
+        from rigs.serving import Server
 
         listener = self._listening()
         try:
@@ -95,16 +89,17 @@ class ControlServer:
         if self._claim is not None:
             self._claim.release()
             self._claim = None
-        if self._serving is not None:
+        if self._server is not None and self._serving is not None:
             self._server.should_exit = True
             await self._serving
-            self._serving = None
+            self._server = self._serving = None
 
     def _listening(self) -> socket.socket:
+        from rigs.serving import listen
+
         host, port = self.address.host, self.address.port
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:
-            return socket.create_server((host, port), family=family, backlog=_CONNECTIONS)
+            return listen(host, port, _CONNECTIONS)
         except OSError as error:
             told = describe_os_error(self.address, error)
             where = f"--control {network_address(host, port)}"

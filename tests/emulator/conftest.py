@@ -17,10 +17,12 @@ from emulator.electricity import ElectricityMeter
 from emulator.load import Constant
 from emulator.load import Load as EnergyLoad
 from emulator.logical_device import client_signing_key, signing_keys
+from emulator.meter import Meter
 from emulator.ports import HdlcStack, Stack
 from emulator.premises import Premises, build_premises
+from emulator.prepayment.account import Account
 from emulator.security import KeyRing
-from emulator.time import DAY, Clock
+from emulator.time import DAY, SECOND, Clock
 from firmware_profiles.loader import load
 from protocols import obis, wrapper
 from protocols.dlms import axdr
@@ -35,7 +37,8 @@ from protocols.dlms.client import (
     Notification,
     client_counters,
 )
-from protocols.dlms.enums import Mechanism
+from protocols.dlms.enums import DataAccessResult, Mechanism
+from protocols.dlms.objects import AccessRefused
 from protocols.dlms.security import Keys
 from protocols.dlms.types import parse_type, plain
 from protocols.hdlc import Disconnected, Event, Notified, Parameters, PrimaryStation, Received
@@ -294,6 +297,25 @@ def build_esme(
     ring = KeyRing(seed, device_id)
     installed_at = clock.now - round(days * DAY)
     return ElectricityMeter(firmware, identity, clock, seed, ring, installed_at, load_ or Constant(0))
+
+
+def account_of(meter: Meter) -> Account:
+    """The account of a meter that has one."""
+    assert meter.account is not None
+    return meter.account
+
+
+def wait(meter: Meter, nanoseconds: int = SECOND) -> None:
+    """Let time pass, and look at the meter as it is then."""
+    meter.clock.advance_to(meter.clock.now + nanoseconds)
+    meter.attend()
+
+
+def refused(call: Callable[[], object]) -> DataAccessResult:
+    """With which result the device refuses."""
+    with pytest.raises(AccessRefused) as caught:
+        call()
+    return caught.value.result
 
 
 @pytest.fixture

@@ -98,7 +98,8 @@ def test_a_meter_survives_its_client(
 
 
 @pytest.mark.slow
-@settings(max_examples=1500, suppress_health_check=[HealthCheck.too_slow])
+@pytest.mark.timeout(600)
+@settings(max_examples=1000, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(deeds(), min_size=1, max_size=15))
 def test_a_meter_survives_many_clients(
     new_esme: Callable[..., ElectricityMeter], done: list[tuple[str, Any, Any]]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from emulator.firmware import FirmwareProfile, OverBalance, PrepaymentSettings, Reconnection, Recovery, Trigger
+from emulator.prepayment.tokens import WRONG_ENTRIES
 from emulator.time import MINUTE, SECOND
 from firmware_profiles import files, loader
 from protocols import obis
@@ -45,6 +46,18 @@ def test_every_meter_has_an_account_and_begins_in_credit_mode(name: str) -> None
     assert found.screens[0][0] == "balance"
     assert found.standing_charge > 0
     assert all(price > 0 for price in found.prices)
+
+
+def test_refusals_of_the_common_profile_are_told_apart() -> None:
+    found = loader.load("gas-base")
+    assert found.prepayment is not None
+    codes = {outcome: text.action_result for outcome, text in found.prepayment.tokens.outcomes.items()}
+    one_code = [outcome for outcome, code in codes.items() if code == DataAccessResult.OTHER_REASON]
+    assert set(one_code) == WRONG_ENTRIES
+    assert len({code for outcome, code in codes.items() if outcome not in WRONG_ENTRIES}) == len(codes) - len(one_code)
+    prepayment = {"low_credit", "credit_exhausted", "emergency_exhausted", "token_not_authentic", "entry_locked"}
+    bits = [found.reactions[name].alarm for name in (*prepayment, "valve_test_failed")]
+    assert all(bits) and len(set(bits)) == len(bits)
 
 
 def test_a_hub_has_none() -> None:
@@ -145,6 +158,10 @@ def test_every_event_of_an_account_is_logged(name: str) -> None:
         ("[prepayment]\nfirst_block_price = 2\n", "prepayment.first_block_price: 2: must be over the 2 prices of "),
         ("[prepayment]\nblocks = 8\n", "prepayment.blocks: the price of block 8 would have index 273 of 255"),
         ("[prepayment]\nrecovery = ['luck']\n", "prepayment.recovery.0: 'luck': must be 'payment_debt', "),
+        (
+            "[prepayment]\nrecovery = ['payment_debt', 'payment_debt']\n",
+            "prepayment.recovery: ['payment_debt', 'payment_debt']: each of them once at most",
+        ),
         (
             "[prepayment]\nreconnection = 'automatic'\n",
             "prepayment.reconnection: 'automatic' needs supply.control_mode 5 or 6, not 3",

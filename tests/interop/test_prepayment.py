@@ -30,7 +30,8 @@ KILOWATT_HOUR = 24_120
 """Price of the day rate, millipence."""
 ROUNDING = 100
 """What an STS token rounds up at most, millipence."""
-OTHER_REASON, HARDWARE_FAULT = 250, 1
+HARDWARE_FAULT, USED_ALREADY, OVER_LIMIT = 1, 3, 12
+"""Action results, by the base profiles."""
 EXECUTED, NOT_VALID = 3, 6
 """Status codes of the token gateway."""
 START = datetime(2026, 1, 12, 12, tzinfo=UTC)
@@ -370,7 +371,7 @@ def test_pydlms_reads_every_attribute_as_our_client_does(
 # --- tokens
 
 
-@pytest.mark.parametrize(("profile", "refusal"), [("electricity-base", OTHER_REASON), ("electricity-lima-2", 3)])
+@pytest.mark.parametrize(("profile", "refusal"), [("electricity-base", USED_ALREADY), ("electricity-lima-2", 3)])
 def test_a_token_is_taken_once(home: Callable[..., Home], ask: Ask, profile: str, refusal: int) -> None:
     at = home(profile, watts=0)
     digits = at.token("electricity", 500)
@@ -546,10 +547,10 @@ def test_limits_change_on_their_date(home: Callable[..., Home], ask: Ask) -> Non
         Write(EXTENDED, MAX_CREDIT, 6, OCTETS, octets),
         Get(EXTENDED, MAX_CREDIT, 2),
     )
-    assert active == 10 * POUND
+    assert active == 100 * POUND
     at.clock.advance(hours=2, seconds=1)
     active, code, low = ask(at, "electricity", Get(EXTENDED, MAX_CREDIT, 2), Refused(enter), Get(ACCOUNT, ACTIVE, 16))
-    assert (active, code, low) == (5 * POUND, OTHER_REASON, 3 * POUND)
+    assert (active, code, low) == (5 * POUND, OVER_LIMIT, 3 * POUND)
     assert at.device("electricity").balance == 10 * POUND
 
 
@@ -624,4 +625,4 @@ def test_the_supply_is_cut_armed_and_closed(home: Callable[..., Home], ask: Ask)
         Get(CREDIT, BALANCE, 2),
         Refused(Run(GATEWAY, TOKENS, 1, OCTETS, digits.encode().hex())),
     )
-    assert (closed, after, duplicate) == (CONNECTED, 10 * POUND, OTHER_REASON)
+    assert (closed, after, duplicate) == (CONNECTED, 10 * POUND, USED_ALREADY)

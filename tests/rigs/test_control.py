@@ -21,12 +21,12 @@ from rigs.config import rig_of
 from rigs.control import desk
 from rigs.control.client import ControlClient, ControlError
 from rigs.control.desk import BadInputError, DeskError
-from rigs.control.guard import MAX_BODY
 from rigs.control.place import NAME, Claim, Place
 from rigs.control.server import ControlServer, parse_address
 from rigs.driver import ClockMode
 from rigs.ports import PortError
 from rigs.running import RunningDevice, RunningRig
+from rigs.serving import MAX_BODY
 
 PREPAID = {"prepayment": {"balance_pence": 500}, "load": {"kind": "constant", "value": 0}}
 TABLES: dict[str, object] = {
@@ -146,6 +146,7 @@ def test_the_description_is_openapi_and_names_every_verb(shared: Control) -> Non
         (f"{device}/token", "post"),
         (f"{device}/button", "post"),
         (f"{device}/emergency", "post"),
+        (f"{device}/tap", "post"),
         ("/clock", "get"),
         ("/clock/advance", "post"),
     }
@@ -223,6 +224,29 @@ def test_buttons_and_the_clock_bring_a_supply_back(control: Control) -> None:
     assert client.post(*HOME, "electricity", "emergency")["activated"] is True
 
 
+def test_a_valve_stays_shut_while_a_tap_is_open(control: Control) -> None:
+    client, gas = control.client, control.rig.premises["home"].gas
+    gas.load(cubic_metres_per_hour=6)
+    for _ in range(40):
+        client.post("clock", "advance", seconds=1800)
+        if client.get(*HOME, "gas")["supply"] == "off":
+            break
+    gas.load(cubic_metres_per_hour=0)
+    assert client.post(*HOME, "gas", "token", digits=issue(gas, 1, 20_00))["outcome"] == "accepted"
+    assert gas.state.supply == "armed"
+    assert client.post(*HOME, "gas", "tap", litres_per_hour=400) == {"litres_per_hour": 400}
+
+    def pressed(seconds: int) -> list[str | None]:
+        states = [client.post(*HOME, "gas", "button")["supply"]]
+        client.post("clock", "advance", seconds=seconds)
+        return [*states, gas.state.supply]
+
+    assert pressed(60) == ["on", "armed"]
+    assert "valve_test_failed" in gas.state.alarms
+    gas.open_tap(litres_per_hour=0)
+    assert pressed(60) == ["on", "on"]
+
+
 # -- what is not done ------------------------------------------------------------------------------------------------
 
 
@@ -247,6 +271,10 @@ def test_buttons_and_the_clock_bring_a_supply_back(control: Control) -> None:
         (422, "POST", "/devices/home/gas/keys", None, "body: Field required"),
         (422, "POST", "/devices/home/gas/token", b'{"digits": "12#"}', "home/gas: digits: a token is typed with"),
         (422, "POST", "/devices/home/gas/token", b'{"digits": "1", "way": "post"}', "way: Input should be 'keypad'"),
+        (409, "POST", "/devices/home/hub/tap", b'{"litres_per_hour": 1}', "home/hub: has no tap behind it; gas meters"),
+        (409, "POST", "/devices/home/electricity/tap", b'{"litres_per_hour": 1}', "home/electricity: has no tap"),
+        (422, "POST", "/devices/home/gas/tap", b'{"litres_per_hour": -1}', "litres_per_hour: Input should be greater"),
+        (422, "POST", "/devices/home/gas/tap", b'{"litres_per_hour": 100001}', "litres_per_hour: Input should be less"),
         (422, "POST", "/clock/advance", b'{"seconds": -1}', "seconds: Input should be greater than or equal to 0"),
         (422, "POST", "/clock/advance", b'{"seconds": 1e300}', "clock: seconds: 1e+300: 0 to 31622400"),
         (422, "POST", "/clock/advance", b'{"seconds": NaN}', "seconds: Input should be a finite number"),

@@ -126,12 +126,18 @@ def test_a_customer_s_day_at_the_meter(
     assert smets1("press", "electricity", "7394 3333 4<") == (0, "7394 3333")
     assert smets1("display", "electricity") == (0, "7394 3333")
     assert smets1("press", "electricity", "c>>>>>") == (0, "Supply on")
-    code, said = smets1("top-up", "electricity", token(tmp_path, 1, 10_00))
-    assert (code, said) == (0, "accepted; balance 15.00 GBP; the display shows: Accepted 10.00 GBP")
     digits = token(tmp_path, 1, 10_00)
-    for arguments, shown in (((digits, "--display"), "Accepted 10.00 GBP"), ((digits,), "Rejected: used already")):
+    groups = [digits[at : at + 4] for at in range(0, 20, 4)]
+    code, said = smets1("top-up", "electricity", *groups)
+    assert (code, said) == (0, "accepted; balance 15.00 GBP; the display shows: Accepted 10.00 GBP")
+    # what an in-home display has sent is not on the meter's own display, which shows what was typed in before
+    for arguments, shown in (
+        ((digits, "--display"), ""),
+        ((*groups, "--display"), ""),
+        ((digits,), "; the display shows: Rejected: used already"),
+    ):
         code, said = smets1("top-up", "home/electricity", *arguments)
-        assert (code, said) == (1, f"duplicate; balance 15.00 GBP; the display shows: {shown}")
+        assert (code, said) == (1, f"duplicate; balance 15.00 GBP{shown}")
     for arguments, words in (
         (("press", "home/electricity", "x"), "smets1: home/electricity: keys: 'x': not a key"),
         (("display", "home/ihd"), "smets1: home/ihd: no such device; there are hub, electricity, gas"),

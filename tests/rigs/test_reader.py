@@ -305,8 +305,8 @@ def test_a_register_with_its_unit(premises: RunningPremises, meter: Callable[...
 def test_money_and_the_names_of_what_holds_it(premises: RunningPremises, meter: Callable[..., str]) -> None:
     shown = json.loads(meter(what="9000/0-0:94.44.2.10:2", output=Output.JSON))
     (value,) = shown["attributes"]
-    assert (value["name"], value["value"], value["unit"]) == ("value_active", 10, "currency")
-    assert "10.00000 currency" in meter(what="9000/0-0:94.44.2.10:4")
+    assert (value["name"], value["value"], value["unit"]) == ("value_active", 100, "currency")
+    assert "100.00000 currency" in meter(what="9000/0-0:94.44.2.10:4")
     assert "0.16850 other" in meter(what="3/0-0:94.44.1.7")
     for what, name in (
         ("0-0:19.0.0", "Account 0-0:19.0.0.255"),

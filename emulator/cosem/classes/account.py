@@ -75,6 +75,12 @@ def _of_either(type_text: str, read_value: Callable[[Account | PassiveAccount], 
     return lambda binding: passive(binding) if _is_passive(binding) else account(binding)
 
 
+def _tokens_go_to(account: Account) -> list[tuple[bytes, int]]:
+    """The meter balance, where the profile shows it."""
+    balance = account.reference("credit.balance")
+    return [] if balance is None else [(balance, ALL)]
+
+
 def _activation_time(binding: Binding) -> Getter:
     """When the passive copy takes over; of the account itself, when the meter was installed."""
     if _is_passive(binding):
@@ -173,7 +179,7 @@ CLASSES = (
                 12,
                 "token_gateway_configuration",
                 "arr st{oct6,u8}",
-                _plain("arr st{oct6,u8}", lambda account: [(account.references("credit")[0], ALL)]),
+                _plain("arr st{oct6,u8}", _tokens_go_to),
             ),
             Attribute(
                 13, "account_activation_time", "oct12", _activation_time, _passive_setter("oct12", _plan_account)

@@ -24,8 +24,8 @@ from rigs.services.s1sp.ledger import Refusal
 from rigs.services.s1sp.records import MAX_COUNTER, MAX_PENCE
 from rigs.services.s1sp.service import Issued, UtrnService
 from rigs.services.s1sp.store import AuditRow
+from rigs.serving import unbounded
 
-MAX_BODY = 64 * 1024
 _MOST_ROWS = 1000
 
 
@@ -220,16 +220,8 @@ class _Bounded:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        refusal = self._refusal(Headers(scope=scope)) if scope["type"] == "http" else None
-        await (refusal or self._app)(scope, receive, send)
-
-    def _refusal(self, headers: Headers) -> JSONResponse | None:
-        if "transfer-encoding" in headers:
-            return _error(411, "a body needs a Content-Length")
-        length = headers.get("content-length", "0")
-        if not (length.isascii() and length.isdecimal() and len(length) < 10 and int(length) <= MAX_BODY):
-            return _error(413, f"a body of at most {MAX_BODY} octets")
-        return None
+        refused = unbounded(Headers(scope=scope)) if scope["type"] == "http" else None
+        await (_error(*refused) if refused else self._app)(scope, receive, send)
 
 
 # -- tokens ---------------------------------------------------------------------------------------------------------

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import http.client
-import json
 import time
 from collections.abc import Mapping, Sequence
-from typing import cast
 from urllib.parse import SplitResult, urlsplit
 
+from rigs import http_json
 from rigs.client.options import ClientError
 
 _PAUSE_S = 0.2
-_MAX_ANSWER = 16 * 1024 * 1024
 
 
 class UtrnClient:
@@ -33,7 +31,7 @@ class UtrnClient:
 
     def post(self, path: str, content: Mapping[str, object]) -> object:
         """The answer to a request with content."""
-        return self._ask("POST", path, json.dumps(content).encode())
+        return self._ask("POST", path, content)
 
     def each(self, path: str) -> list[tuple[str, object]]:
         """What each site shows at a path, or why it shows nothing, as text."""
@@ -44,10 +42,11 @@ class UtrnClient:
             except (OSError, http.client.HTTPException) as error:
                 shown.append((server.netloc, f"cannot be reached: {_reason(error)}"))
             else:
-                shown.append((server.netloc, content if status == 200 else _told(content, status)))
+                answered = status == 200 and content is not None
+                shown.append((server.netloc, content if answered else _told(content, status)))
         return shown
 
-    def _ask(self, method: str, path: str, body: bytes | None) -> object:
+    def _ask(self, method: str, path: str, body: Mapping[str, object] | None) -> object:
         deadline = time.monotonic() + self._timeout
         reasons: dict[str, str] = {}
         while True:
@@ -60,7 +59,7 @@ class UtrnClient:
                     if not isinstance(error, TimeoutError) or server.netloc not in reasons:
                         reasons[server.netloc] = _reason(error)
                     continue
-                if status == 200:
+                if status == 200 and content is not None:
                     return content
                 reasons[server.netloc] = _told(content, status)
                 if status != 503:
@@ -70,21 +69,11 @@ class UtrnClient:
             time.sleep(_PAUSE_S)
 
     def _exchange(
-        self, server: SplitResult, method: str, path: str, body: bytes | None, timeout: float
+        self, server: SplitResult, method: str, path: str, body: Mapping[str, object] | None, timeout: float
     ) -> tuple[int, object]:
         kind = http.client.HTTPSConnection if server.scheme == "https" else http.client.HTTPConnection
         connection = kind(server.hostname or "", server.port, timeout=timeout)
-        try:
-            headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
-            connection.request(method, server.path.rstrip("/") + path, body, headers)
-            answer = connection.getresponse()
-            octets = answer.read(_MAX_ANSWER)
-            try:
-                return answer.status, json.loads(octets)
-            except ValueError:
-                return answer.status, None
-        finally:
-            connection.close()
+        return http_json.ask(connection, method, server.path.rstrip("/") + path, self._token, body)
 
 
 def _server(text: str) -> SplitResult:
@@ -105,5 +94,6 @@ def _reason(error: Exception) -> str:
 
 
 def _told(content: object, status: int) -> str:
-    said = cast("dict[str, object]", content).get("error") if isinstance(content, dict) else None
-    return str(said) if said else f"answered with HTTP status {status}"
+    if status == 200:
+        return "what answers there is no UTRN service"
+    return http_json.told(content, "error") or f"answered with HTTP status {status}"

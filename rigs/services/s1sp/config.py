@@ -23,12 +23,12 @@ from rigs.config import ConfigError, describe
 from rigs.services.s1sp.records import RecordError, name_of
 from rigs.services.s1sp.state import Timing
 from rigs.services.s1sp.store import STORE, Store
+from rigs.system_errors import reason
 
 RANKS = {"primary": 2, "secondary": 1, "witness": 0}
 """The members, and who leads before whom."""
 SITES = ("primary", "secondary")
 """Members that have keys and answer requesters."""
-TICK_S = 0.02
 SECRET_OCTETS = 32
 
 _ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]{1,253}):(?P<port>[0-9]{1,5})")
@@ -141,7 +141,7 @@ def load_service(path: Path) -> ServiceFile:
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{path}: not TOML: {error}") from None
     except OSError as error:
-        raise ConfigError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+        raise ConfigError(f"{path}: {reason(error)}") from None
     try:
         return ServiceFile(ServiceConfig.model_validate(content), path)
     except ValidationError as error:
@@ -156,7 +156,7 @@ def read_secret(path: Path) -> str:
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: not text") from None
     except OSError as error:
-        raise ConfigError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+        raise ConfigError(f"{path}: {reason(error)}") from None
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise ConfigError(f"{path}: holds secrets and others may read it; run: chmod 600 {path}")
     return text
@@ -173,7 +173,7 @@ def write_secret(path: Path, text: str) -> None:
             os.fsync(stream.fileno())
         other.replace(path)
     except OSError as error:
-        raise ConfigError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+        raise ConfigError(f"{path}: {reason(error)}") from None
 
 
 def digest(token: str) -> str:
@@ -232,5 +232,5 @@ def init_service(folder: Path, requester: str = "supplier", host: str = "127.0.0
         write_secret(folder / f"{requester}.token", token + "\n")
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise ConfigError(f"{error.filename}: {(error.strerror or str(error)).lower()}") from None
+        raise ConfigError(f"{error.filename}: {reason(error)}") from None
     return path

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from emulator.prepayment.money import PENNY
 from protocols.tokens import ptut
 from protocols.tokens.counter import SPAN, truncated
 from protocols.tokens.scheme import Credit, TokenRefused, TokenScheme
@@ -15,7 +16,6 @@ from rigs.services.s1sp.records import Reservation
 if TYPE_CHECKING:
     from rigs.services.s1sp.delivery import Fate
 
-MILLIPENCE = 1000
 Known = tuple[TokenScheme, Sequence[Reservation]]
 """A meter's scheme with its key, and its reservations by counter."""
 _MOST_METERS = 2000
@@ -75,10 +75,8 @@ def explain(
         findings.append(Finding("delivery", text, False if fate.credited else None))
     findings.append(_window(credit, issued, history, truncates=isinstance(scheme, SealedTokens)))
     if token_limit is not None:
-        over = credit.amount > token_limit * MILLIPENCE
-        findings.append(
-            Finding("limit", f"{credit.amount // MILLIPENCE} pence of at most {token_limit} in one token", not over)
-        )
+        pence = credit.amount // PENNY  # some schemes round a value up: by less than a penny
+        findings.append(Finding("limit", f"{pence} pence of at most {token_limit} in one token", pence <= token_limit))
     return [*findings, _verdict(findings)]
 
 
@@ -122,7 +120,7 @@ def _origin(reservation: Reservation | None, credit: Credit) -> Finding:
         return Finding("origin", f"counter {credit.counter} was not issued by this service, as far as this site knows")
     told = f"transaction {reservation.transaction} of {reservation.requester}, {reservation.pence} pence"
     # Some schemes round a value up: by less than a penny.
-    return Finding("origin", told, 0 <= credit.amount - reservation.pence * MILLIPENCE < MILLIPENCE)
+    return Finding("origin", told, 0 <= credit.amount - reservation.pence * PENNY < PENNY)
 
 
 def _window(credit: Credit, issued: Sequence[Reservation], history: int | None, *, truncates: bool) -> Finding:
@@ -139,4 +137,4 @@ def _verdict(findings: Sequence[Finding]) -> Finding:
     wrong = [finding.name for finding in findings if finding.fits is False]
     if wrong:
         return Finding("verdict", f"a meter refuses it: {', '.join(wrong)}", False)
-    return Finding("verdict", "a meter in prepayment mode takes it once, its balance limit permitting", True)
+    return Finding("verdict", "a meter in prepayment mode takes it once, its token and balance limits permitting", True)

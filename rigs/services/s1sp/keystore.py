@@ -20,6 +20,7 @@ from protocols.tokens.schemes import find
 from rigs.config import ConfigError
 from rigs.services.s1sp.config import read_secret, write_secret
 from rigs.services.s1sp.records import RecordError, meter_of
+from rigs.system_errors import reason
 
 if TYPE_CHECKING:
     from protocols.tokens.scheme import TokenScheme
@@ -154,7 +155,7 @@ class KeyStore:
         except FileNotFoundError:
             return {}
         except OSError as error:
-            raise ConfigError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+            raise ConfigError(f"{path}: {reason(error)}") from None
         stamp = status.st_mtime_ns, status.st_ino
         known = self._read.get(name)
         if known is not None and known[0] == stamp:

@@ -18,6 +18,7 @@ from contextlib import suppress
 
 from rigs.config import ConfigError
 from rigs.services.s1sp.messages import Message, MessageError, decode, encode
+from rigs.system_errors import reason
 
 _LOG = logging.getLogger("smets1.s1sp.link")
 _GREETING = b"S1SP1"
@@ -57,7 +58,7 @@ class Link:
         try:
             self._server = await asyncio.start_server(self._accepted, host, port)
         except OSError as error:
-            raise ConfigError(f"link {host}:{port}: {(error.strerror or str(error)).lower()}") from None
+            raise ConfigError(f"link {host}:{port}: {reason(error)}") from None
 
     async def run(self) -> None:
         """Keep connections to all others until cancelled."""

@@ -6,8 +6,8 @@ import asyncio
 import logging
 import signal
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from rigs.config import ConfigError
@@ -16,6 +16,7 @@ from rigs.services.s1sp.keystore import KeyStore
 from rigs.services.s1sp.node import Node
 from rigs.services.s1sp.service import UtrnService
 from rigs.services.s1sp.store import STORE, Store
+from rigs.system_errors import reason
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _STOP_S = 2
 _MOST_CONNECTIONS = 500
+_BACKLOG = 128
 
 
 async def serve(
@@ -97,13 +99,7 @@ async def _serve_http(
     import uvicorn
 
     from rigs.services.s1sp.api import Running, build_app
-
-    class Server(uvicorn.Server):
-        """Signals are ours: they end the member too."""
-
-        @contextmanager
-        def capture_signals(self) -> Iterator[None]:
-            yield
+    from rigs.serving import Server
 
     app = app or build_app()
     app.state.running = Running(service, dict(file.config.requesters))
@@ -116,7 +112,7 @@ async def _serve_http(
         ws="none",
         timeout_graceful_shutdown=_STOP_S,
     )
-    server = Server(config)
+    server = Server(config)  # signals are ours: they end the member too
     serving = asyncio.create_task(server.serve([listener]))
     stopping = asyncio.create_task(_until_stopped(running))
     await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
@@ -126,13 +122,13 @@ async def _serve_http(
 
 
 def _listening(where: Address) -> socket.socket:
+    from rigs.serving import listen
+
     host, port = where
     try:
-        return socket.create_server(
-            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=128
-        )
+        return listen(host, port, _BACKLOG)
     except OSError as error:
-        raise ConfigError(f"http {host}:{port}: {(error.strerror or str(error)).lower()}") from None
+        raise ConfigError(f"http {host}:{port}: {reason(error)}") from None
 
 
 def log_to_stderr() -> None:

@@ -103,28 +103,14 @@ class Replica:
         """Whether :meth:`take` has anything to give."""
         return bool(self._outbox) or self._taken < self.last or self._written != (self.term, self._voted_for)
 
-    def entry(self, position: int) -> Entry:
-        """The entry at a position, from 1 to :attr:`last`."""
-        return self._log[position - 1]
-
     def entries(self, first: int, last: int) -> Iterable[tuple[int, Entry]]:
         """Positions ``first`` to ``last``, both included, with their entries."""
         return zip(range(first, last + 1), self._log[first - 1 : last], strict=True)
-
-    def unheard(self, peer: str) -> int | None:
-        """Ticks since a leader heard of ``peer``; None on those that do not lead."""
-        known = self._peers.get(peer)
-        return None if known is None else self._now - known.heard
 
     def behind(self, peer: str) -> int | None:
         """How many entries of the leader's log ``peer`` is not known to have; None on those that do not lead."""
         known = self._peers.get(peer)
         return None if known is None else self.last - known.match
-
-    @property
-    def quiet(self) -> int:
-        """Ticks since the leader was last heard."""
-        return self._now - self._quiet_since
 
     # -- what goes in ------------------------------------------------------------------------------------------------
 
@@ -361,9 +347,8 @@ class Replica:
             self._follow(self.term, None)
             return
         if self._successor is not None and self._now >= self._hand_over_until:
-            self._peers[
-                self._successor
-            ].since = None  # it did not take over: see it settle anew before it is asked again
+            # It did not take over: see it settle anew before it is asked again.
+            self._peers[self._successor].since = None
             self._successor = None
         if self._now >= self._beat:
             for peer in self._peers.values():

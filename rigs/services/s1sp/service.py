@@ -46,7 +46,7 @@ def masked(utrn: str) -> str:
 class UtrnService:
     """The service of one site, whose member of the cluster is ``node`` and whose keys are ``keys``.
 
-    All methods raise Refusal, with what they refuse in the audit.
+    All methods raise Refusal; what :meth:`issue` refuses is in the audit.
     """
 
     def __init__(self, node: Node, keys: KeyStore) -> None:
@@ -158,15 +158,11 @@ class UtrnService:
 
     def schemes(self) -> dict[str, TokenScheme]:
         """The schemes of all meters that this site has keys of."""
-        found = ((meter, self._usable(meter)) for meter in self.keys.meters())
-        return dict(found)
+        return {meter: self._usable(meter) for meter in self._stored(self.keys.meters)}
 
     def _delivery_key(self, meter: str) -> DlmsKey:
         """What opens the meter's association to deliver a token in."""
-        try:
-            key = self.keys.dlms(meter)
-        except ConfigError as error:
-            raise Refusal(503, f"key store of {self.node.name}: {error}") from None
+        key = self._stored(lambda: self.keys.dlms(meter))
         if key is None:
             raise Refusal(
                 503, f"meter {meter}: {self.node.name} has no DLMS keys of it; show the token to the customer"
@@ -174,23 +170,22 @@ class UtrnService:
         return key
 
     def _key(self, meter: str) -> MeterKey:
-        try:
-            key = self.keys.key(meter)
-        except ConfigError as error:
-            raise Refusal(503, f"key store of {self.node.name}: {error}") from None
+        key = self._stored(lambda: self.keys.key(meter))
         if key is None:
-            raise Refusal(
-                503,
-                f"meter {meter}: {self.node.name} has no key of it; run there: smets1 utrn enrol",
-            )
+            raise Refusal(503, f"meter {meter}: {self.node.name} has no key of it; run there: smets1 utrn enrol")
         return key
 
-    def _usable(self, meter: str) -> TokenScheme:
-        self._key(meter)
+    def _stored(self, read: Callable[[], T]) -> T:
+        """What the key store gives; Refusal (503) where it cannot be used."""
         try:
-            scheme = self.keys.scheme(meter)
+            return read()
         except ConfigError as error:
             raise Refusal(503, f"key store of {self.node.name}: {error}") from None
+
+    def _usable(self, meter: str) -> TokenScheme:
+        """The scheme of a meter with this site's key in it, whether or not it is the enrolled one."""
+        self._key(meter)
+        scheme = self._stored(lambda: self.keys.scheme(meter))
         assert scheme is not None
         return scheme
 

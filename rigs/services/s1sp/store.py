@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from rigs.config import ConfigError
 from rigs.services.s1sp.state import Batch, Entry, Stored
+from rigs.system_errors import reason
 
 STORE = "utrn.db"
 """Name of the file in a member's folder."""
@@ -28,6 +29,9 @@ CREATE TABLE audit (
 CREATE INDEX audit_transaction ON audit ("transaction", requester);
 INSERT INTO state VALUES (0, NULL, 0);
 """
+
+
+_LOST = "`smets1 utrn init` makes it. Where it is lost, read `smets1 utrn site --help`"
 
 
 class AuditRow(NamedTuple):
@@ -52,31 +56,36 @@ class Store:
         """``patience`` is how long, in seconds, a process that still has the file is waited for."""
         self.path = path
         if not make and not path.is_file():
-            raise ConfigError(
-                f"{path}: not there; `smets1 utrn init` makes it. Where it is lost, read `smets1 utrn site --help`"
-            )
+            raise ConfigError(f"{path}: not there; {_LOST}")
         try:
             path.touch(0o600)
             # Steps are written by a worker thread, one at a time.
             self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=patience)
-            self._prepare(name)
+            try:
+                self._prepare(name, make)
+            except BaseException:
+                self._connection.close()
+                raise
         except OSError as error:
-            raise ConfigError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+            raise ConfigError(f"{path}: {reason(error)}") from None
         except sqlite3.Error as error:
             raise ConfigError(f"{path}: not usable as the store of {name}: {error}") from None
 
-    def _prepare(self, name: str) -> None:
+    def _prepare(self, name: str, make: bool) -> None:
         execute = self._connection.execute
         # One process a store: a second one is told so instead of both going on with halves.
         execute("PRAGMA locking_mode=EXCLUSIVE")
         execute("PRAGMA journal_mode=WAL")
         execute("PRAGMA synchronous=FULL")
         execute("BEGIN IMMEDIATE")
-        if execute("SELECT 1 FROM sqlite_master WHERE name = 'about'").fetchone() is None:
+        tables = {table for (table,) in execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if "about" not in tables:
+            if tables or not make:
+                raise ConfigError(f"{self.path}: is no store; {_LOST}")
             for statement in _SCHEMA.split(";"):
                 execute(statement)
             execute("INSERT INTO about VALUES (?, ?)", (VERSION, name))
-        version, member = execute("SELECT version, member FROM about").fetchone()
+        version, member = execute("SELECT version, member FROM about").fetchone() or (0, "nobody")
         execute("COMMIT")
         if (version, member) != (VERSION, name):
             raise ConfigError(f"{self.path}: is the store of {member}, version {version}; {name} needs one of its own")

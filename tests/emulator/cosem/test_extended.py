@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from emulator.electricity import ElectricityMeter
-from emulator.prepayment.account import Account
 from emulator.time import DAY, HOUR, SECOND, Clock
 from protocols import obis
 from protocols.dlms import datetime
 from protocols.dlms.enums import DataAccessResult
-from protocols.dlms.objects import AccessRefused
 
-from ..conftest import START, Hand, build_esme
+from ..conftest import START, Hand, account_of, build_esme, refused, wait
 
 LOW_CREDIT, CURRENCY, MATRIX, DAYS = "0-0:94.44.128.9", "0-0:94.44.2.0", "0-0:63.1.1", "0-0:94.44.128.29"
 NOW = bytes.fromhex("0000000000000000008000FF")
@@ -26,22 +22,6 @@ def meter(clock: Clock) -> ElectricityMeter:
     made.device_clock.drift = 0
     wait(made)
     return made
-
-
-def account_of(meter: ElectricityMeter) -> Account:
-    assert meter.account is not None
-    return meter.account
-
-
-def wait(meter: ElectricityMeter, nanoseconds: int = SECOND) -> None:
-    meter.clock.advance_to(meter.clock.now + nanoseconds)
-    meter.attend()
-
-
-def refused(call: Callable[[], object]) -> DataAccessResult:
-    with pytest.raises(AccessRefused) as caught:
-        call()
-    return caught.value.result
 
 
 def test_a_value_that_is_set_counts_at_once(meter: ElectricityMeter) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,6 @@ from emulator.cosem.view import AssociationView
 from emulator.device import LAST_TIME
 from emulator.electricity import ElectricityMeter
 from emulator.load import MICRO, Constant
-from emulator.prepayment.account import Account
 from emulator.prepayment.money import LEAST, MOST
 from emulator.prepayment.passive import AccountStatus, PaymentMode
 from emulator.time import DAY, HOUR, SECOND, Clock
@@ -24,7 +24,7 @@ from protocols.dlms.enums import DataAccessResult
 from protocols.dlms.objects import AccessRefused
 from protocols.tokens.scheme import Outcome, TokenRefused
 
-from ..conftest import START, Hand, build_esme
+from ..conftest import START, Hand, account_of, build_esme, refused, wait
 from ..test_objects_robust import some
 
 ACCOUNT, PASSIVE = "0-0:19.0.0", "0-1:19.0.0"
@@ -56,22 +56,6 @@ def meter(clock: Clock) -> ElectricityMeter:
     account_of(made).begin(500_000)
     wait(made)
     return made
-
-
-def account_of(meter: ElectricityMeter) -> Account:
-    assert meter.account is not None
-    return meter.account
-
-
-def wait(meter: ElectricityMeter, nanoseconds: int = SECOND) -> None:
-    meter.clock.advance_to(meter.clock.now + nanoseconds)
-    meter.attend()
-
-
-def refused(call: Callable[[], object]) -> DataAccessResult:
-    with pytest.raises(AccessRefused) as caught:
-        call()
-    return caught.value.result
 
 
 # --- rights
@@ -126,10 +110,40 @@ def test_the_account_as_it_begins(meter: ElectricityMeter) -> None:
     assert hand.get(111, ACCOUNT, 14) == NEVER
 
 
+def test_an_account_without_an_object_for_its_balance_can_be_read(tmp_path: Path, clock: Clock) -> None:
+    """References are those that the profile has, and nothing stands for the one that it has not."""
+    profile = tmp_path / "bare.toml"
+    profile.write_text(
+        'extends = "electricity-base"\n[prepayment]\ncollections = []\n[provenance]\n'
+        '"prepayment.collections" = "assumed"\n'
+        + "".join(f'[object."{name}"]\nremove = true\n' for name in (BALANCE, "0-0:98.1.2", "0-0:98.1.8", "0-0:98.1.5"))
+    )
+    bare = build_esme(clock, profile=str(profile))
+    account_of(bare).begin(-1)
+    wait(bare)
+    assert account_of(bare).activate_emergency()
+    hand = Hand(bare)
+    assert hand.get(111, ACCOUNT, 9) == [obis.parse(EMERGENCY), obis.parse(ACCUMULATED)]
+    assert hand.get(111, ACCOUNT, 3) == 0, "emergency credit"
+    assert hand.get(111, ACCOUNT, 12) == []
+
+
 def test_the_account_changes_only_by_what_takes_over(meter: ElectricityMeter) -> None:
     hand = Hand(meter)
     for index, text, value in ((2, "st{enum,enum}", [1, 2]), (11, CONFIGURATION, []), (13, "oct12", NOW)):
         assert refused(lambda: hand.set(111, ACCOUNT, index, text, value)) is DataAccessResult.READ_WRITE_DENIED  # noqa: B023
+
+
+def test_the_time_of_closure_is_that_of_a_closed_account_only(meter: ElectricityMeter) -> None:
+    """However it was closed, and whether a new one follows or it is activated again."""
+    hand = Hand(meter)
+    closes = utc("2026-01-02 12:00")
+    hand.set(111, PASSIVE, 2, "st{enum,enum}", [2, 3])
+    hand.set(111, PASSIVE, 13, "oct12", closes)
+    wait(meter, 2 * DAY)
+    assert hand.get(111, ACCOUNT, 2) == [2, 3] and hand.get(111, ACCOUNT, 14)[:8] == closes[:8]
+    hand.act(111, ACCOUNT, 1)
+    assert hand.get(111, ACCOUNT, 2) == [2, 2] and hand.get(111, ACCOUNT, 14) == NEVER
 
 
 def test_a_change_of_mode_waits_for_its_date(meter: ElectricityMeter) -> None:
@@ -449,7 +463,8 @@ def test_money_adds_up_whatever_a_supplier_does(done: list[Any]) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=1000, suppress_health_check=[HealthCheck.too_slow])
+@pytest.mark.timeout(600)
+@settings(max_examples=500, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(deeds(), min_size=1, max_size=20))
 def test_money_adds_up_whatever_suppliers_do(done: list[Any]) -> None:
     supplied(done)

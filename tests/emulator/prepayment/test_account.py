@@ -7,14 +7,16 @@ from collections.abc import Callable
 import pytest
 
 from emulator.device import LAST_TIME
+from emulator.electricity import ElectricityMeter
 from emulator.gas import GasMeter
 from emulator.prepayment.charge import NOTHING, UnitCharge
 from emulator.prepayment.credit import CreditStatus
 from emulator.prepayment.money import MOST, PENNY, POUND
 from emulator.prepayment.passive import AccountStatus, PaymentMode
 from emulator.prepayment.sources import sources
-from emulator.supply import ControlState
-from emulator.time import DAY, HOUR
+from emulator.supply import Cause, ControlState, Way
+from emulator.time import DAY, HOUR, SECOND
+from protocols.dlms.objects import AccessRefused
 from protocols.tokens.scheme import Outcome
 
 from .conftest import Prepaid
@@ -235,6 +237,60 @@ def test_a_token_that_cannot_be_stored_credits_nothing_and_can_be_entered_again(
     assert meter.account.balance == 6 * POUND
 
 
+def test_credit_does_not_arm_what_the_supplier_has_switched_off(prepaid: Maker) -> None:
+    meter = priced(prepaid(0), 10_000)
+    meter.advance(hours=1)
+    switch = meter.meter.switch
+    assert switch.causes == {Cause.CREDIT}
+    switch.disconnect(Way.REMOTE)
+    assert meter.top_up(5_00) is Outcome.ACCEPTED
+    meter.advance(hours=1)
+    assert (switch.state, switch.causes) == (ControlState.DISCONNECTED, {Cause.SUPPLIER})
+    switch.reconnect(Way.REMOTE)
+    assert switch.state is ControlState.READY_FOR_RECONNECTION
+
+
+def test_an_exhausted_meter_is_armed_by_nobody_and_told_of_whatever_opened_its_switch(prepaid: Maker) -> None:
+    meter = priced(prepaid(10, 0), 0, standing=6_000)
+    switch = meter.meter.switch
+    switch.disconnect(Way.REMOTE)
+    meter.advance(days=2.1)
+    assert meter.heard("credit_exhausted") == [(48.0, "credit_exhausted")]
+    with pytest.raises(AccessRefused):
+        switch.reconnect(Way.REMOTE)
+    assert not meter.meter.press_button()
+    assert meter.top_up(5_00) is Outcome.ACCEPTED
+    assert switch.state is ControlState.READY_FOR_RECONNECTION
+
+
+def test_the_limiter_arms_only_what_it_opened_itself(prepaid: Maker) -> None:
+    meter = priced(prepaid(100_00, 4000), 0)
+    electricity = meter.meter
+    assert isinstance(electricity, ElectricityMeter)
+    electricity.limiter.threshold_normal, electricity.limiter.min_over, electricity.limiter.min_under = 3000, 60, 600
+    electricity.reconsider()
+    meter.advance(hours=0.1)
+    assert electricity.switch.causes == {Cause.LIMIT}
+    electricity.switch.disconnect(Way.REMOTE)
+    meter.advance(hours=1)
+    assert (electricity.switch.state, electricity.switch.causes) == (ControlState.DISCONNECTED, {Cause.SUPPLIER})
+
+
+def test_emergency_credit_that_does_not_pay_for_energy_does_not_keep_the_supply_on(prepaid: Maker) -> None:
+    """The supplier has set a configuration by which it pays charges by time only."""
+    meter = priced(prepaid(1_00), 10_000, 10_000)
+    meter.limits(emergency_limit=5 * POUND, emergency_threshold=POUND)
+    account = meter.account
+    energy = account.reference("credit.emergency"), account.reference("charge.consumption")
+    account.configuration = tuple(entry for entry in account.configuration if entry[:2] != energy)
+    assert account.activate_emergency()
+    meter.advance(hours=9)
+    assert meter.meter.switch.closed
+    meter.advance(hours=2)
+    assert meter.meter.switch.state is ControlState.DISCONNECTED
+    assert account.balance == 0 and account.books.emergency == 5 * POUND
+
+
 def test_in_credit_mode_a_balance_runs_down_and_nothing_is_cut(prepaid: Maker) -> None:
     meter = priced(prepaid(1_00), 10_000, 10_000, standing=5_000)
     meter.account.orders.switch_mode(PaymentMode.CREDIT)
@@ -249,7 +305,6 @@ def test_prepayment_begins_at_its_time_and_cuts_at_once_when_there_is_nothing(pr
     account = meter.account
     account.orders.switch_mode(PaymentMode.CREDIT)
     meter.advance(hours=1)
-    meter.meter.switch.arm()
     account.passive.set_mode(PaymentMode.PREPAYMENT, AccountStatus.ACTIVE)
     account.passive.plan(meter.meter.utc + 5 * HOUR)
     meter.advance(hours=4)
@@ -260,6 +315,39 @@ def test_prepayment_begins_at_its_time_and_cuts_at_once_when_there_is_nothing(pr
     account.orders.switch_mode(PaymentMode.CREDIT)
     meter.advance(hours=1)
     assert meter.meter.switch.state is ControlState.READY_FOR_RECONNECTION
+
+
+@pytest.mark.parametrize("first", [1, 2])
+def test_charges_that_are_due_together_are_taken_by_their_priority(prepaid: Maker, first: int) -> None:
+    """Emergency credit pays no debt here: what the first debt leaves nothing for has to wait."""
+    meter = priced(prepaid(8, 0), 0)
+    meter.limits(emergency_limit=POUND, emergency_threshold=POUND)
+    account = meter.account
+    assert account.activate_emergency()
+    emergency = account.reference("credit.emergency")
+    account.configuration = tuple(entry for entry in account.configuration if entry[0] != emergency)
+    for number in (1, 2):
+        debt = account.charges[f"debt_{number}"]
+        account.orders.set_charge(debt, NOTHING._replace(prices=((b"", 8_000),)))
+        account.orders.activate_charge(debt)
+        account.orders.set_remaining(debt, 60_000)
+        account.orders.change_charge(debt, priority=2 if number == first else 9)
+    meter.advance(days=1.1)
+    remaining = {number: account.charges[f"debt_{number}"].remaining for number in (1, 2)}
+    assert remaining == {first: 52_000, 3 - first: 60_000}
+
+
+def test_a_plan_is_kept_in_credit_mode_though_nobody_looks(prepaid: Maker) -> None:
+    meter = priced(prepaid(100_00), 10_000, 10_000)
+    account, energy = meter.account, meter.account.charges["consumption"]
+    account.orders.switch_mode(PaymentMode.CREDIT)
+    account.orders.plan_charge(energy, meter.meter.utc + 5 * HOUR)
+    meter.events.clear()
+    begin = meter.clock.now
+    told: list[int] = []
+    meter.meter.observers.append(lambda _event: told.append(meter.clock.now))
+    meter.advance(hours=12)
+    assert told[0] - begin == pytest.approx(5 * HOUR, abs=SECOND)
 
 
 def test_a_price_changes_at_its_time(prepaid: Maker) -> None:
@@ -295,6 +383,18 @@ def test_a_day_of_25_hours_without_power_is_one_day(prepaid: Maker) -> None:
     meter.meter.power_on()
     meter.advance(hours=0.1)
     assert before - meter.account.balance == 5_000
+
+
+@pytest.mark.parametrize("hours", [0.4, 1, 23, 24.4])
+def test_a_clock_that_is_set_back_over_midnight_meets_it_once(prepaid: Maker, hours: float) -> None:
+    meter = priced(prepaid(100_00, 0), 0, standing=5_000)
+    meter.advance(hours=24.5)
+    assert meter.account.balance == 100 * POUND - 5_000
+    meter.meter.set_clock(meter.meter.utc - round(hours * HOUR))
+    meter.advance(hours=hours)
+    assert meter.account.balance == 100 * POUND - 5_000
+    meter.advance(hours=24)
+    assert meter.account.balance == 100 * POUND - 10_000
 
 
 @pytest.mark.parametrize("move", [-400 * DAY, -DAY, 400 * DAY, DAY])

@@ -52,9 +52,10 @@ steps = st.lists(
 class Life:
     """A meter to which things happen."""
 
-    def __init__(self, kind: str, balance: int) -> None:
+    def __init__(self, profile: str, balance: int) -> None:
         self.clock = Clock(START)
-        spec = DeviceSpec(load=Load("household"), prepayment=Prepayment(balance))
+        kind = profile.partition("-")[0]
+        spec = DeviceSpec(profile=profile, load=Load("household"), prepayment=Prepayment(balance))
         premises = build_premises("home", Spec(**{kind: spec}), self.clock, 3, load, history_days=2)
         self.meter: Meter = getattr(premises, kind)
         assert self.meter.account is not None
@@ -142,18 +143,18 @@ class Life:
         return self.account.image()
 
 
-@pytest.mark.parametrize("kind", ["electricity", "gas"])
+@pytest.mark.parametrize("profile", ["electricity-base", "electricity-lima-2", "gas-base"])
 @settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(history=steps, balance=st.integers(-500, 5000), seed=st.integers(0, 99))
 def test_money_is_conserved_and_looking_changes_nothing(
-    kind: str, history: list[Step], balance: int, seed: int
+    profile: str, history: list[Step], balance: int, seed: int
 ) -> None:
-    lives = [Life(kind, balance), Life(kind, balance)]
+    lives = [Life(profile, balance), Life(profile, balance)]
     looks = Random(seed)
     for what, number, minutes in history:
         for life in lives:
             life.happen(what, number)
-            life.pass_time(minutes, looks if life is lives[1] and kind == "electricity" else None)
+            life.pass_time(minutes, looks if life is lives[1] and life.meter.firmware.sleep is None else None)
             account, books = life.account, life.account.books
             account.fold()
             assert books.squared, (what, number)

@@ -14,7 +14,6 @@ from emulator.cosem.view import AssociationView
 from emulator.electricity import ElectricityMeter
 from emulator.load import MICRO, Constant
 from emulator.premises import Premises
-from emulator.prepayment.account import Account
 from emulator.prepayment.passive import AccountStatus, PaymentMode
 from emulator.prepayment.tokens import Delivery
 from emulator.time import DAY, HOUR, SECOND, Clock
@@ -27,7 +26,7 @@ from protocols.dlms.types import parse_type
 from protocols.tokens.agreement import shared_secret
 from protocols.tokens.scheme import Outcome
 
-from ..conftest import DeviceSpec, Hand, Load, Prepayment, build_esme
+from ..conftest import DeviceSpec, Hand, Load, Prepayment, account_of, build_esme, wait
 
 DATA = Path(__file__).parents[2] / "data"
 LINES = (DATA / "rtds-dlms-apdus.txt").read_text(encoding="ascii").splitlines()
@@ -77,11 +76,6 @@ TAKES_OVER = NEW_YEAR_2030 + 14 * DAY + 9 * HOUR
 """Date of the data set's messages to come."""
 
 
-def account_of(meter: ElectricityMeter) -> Account:
-    assert meter.account is not None
-    return meter.account
-
-
 def prepaid(clock: Clock, millipence: int = 500_000, watts: int = 0) -> ElectricityMeter:
     """A meter in prepayment mode whose clock goes right."""
     meter = build_esme(clock, Constant(watts * MICRO))
@@ -89,11 +83,6 @@ def prepaid(clock: Clock, millipence: int = 500_000, watts: int = 0) -> Electric
     account_of(meter).begin(millipence)
     wait(meter)
     return meter
-
-
-def wait(meter: ElectricityMeter, nanoseconds: int = SECOND) -> None:
-    meter.clock.advance_to(meter.clock.now + nanoseconds)
-    meter.attend()
 
 
 def send(meter: ElectricityMeter, name: str) -> AccessResponse:
@@ -312,18 +301,24 @@ def test_debts_are_set(clock: Clock) -> None:
     assert account_of(meter).balance == before - 45_000 - charges["standing"].active.amount
 
 
-@pytest.mark.parametrize("name", ["ECS08_2.1_IMMEDIATE_SUCCESS", "ECS08a_2.1_IMMEDIATE_SUCCESS"])
-def test_limits_and_friendly_hours_are_set(clock: Clock, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "max_balance"), [("ECS08_2.1_IMMEDIATE_SUCCESS", 25_000_000), ("ECS08a_2.1_IMMEDIATE_SUCCESS", 5_000_000)]
+)
+def test_limits_and_friendly_hours_are_set(clock: Clock, name: str, max_balance: int) -> None:
+    """Only the second one sets the maximum balance; with the first, the value to come takes over as delivered."""
     meter = prepaid(clock)
     account, hand = account_of(meter), Hand(meter)
-    for limit in ("max_credit", "low_credit", "emergency_limit", "emergency_threshold", "debt_cap", "debt_cap_period"):
+    for limit in (
+        *("max_credit", "max_balance", "low_credit", "emergency_limit", "emergency_threshold"),
+        *("debt_cap", "debt_cap_period"),
+    ):
         account.orders.set_limit(limit, 1)
     ok(meter, name)
     assert {
         limit: account.limit(limit) for limit in ("max_credit", "max_balance", "low_credit", "emergency_limit")
     } == {
         "max_credit": 1_000_000,
-        "max_balance": 5_000_000,
+        "max_balance": max_balance,
         "low_credit": 200_000,
         "emergency_limit": 300_000,
     }
@@ -390,7 +385,7 @@ def test_the_official_top_up_credits_exactly(official_meter: ElectricityMeter) -
     assert Hand(meter).get(115, "0-0:19.40.0") == b"73946144332040217315"
     assert len(Hand(meter).rows("0-0:98.1.5")) == 1
     again = send(meter, "CS01a_2.2_SUCCESS")
-    assert [result for _, result in again.results] == [DataAccessResult.OTHER_REASON]
+    assert [result for _, result in again.results] == [DataAccessResult.READ_WRITE_DENIED]  # as the profile has it
     assert account_of(meter).balance == 10 * 100_000
 
 
@@ -398,6 +393,7 @@ def test_official_tokens_entered_in_any_order_credit_exactly(official_meter: Ele
     """Counters 4, 1 and 3: by the head-end, typed in, and from a device in the home."""
     meter, account = official_meter, account_of(official_meter)
     enter = account.tokens.enter
+    account.orders.set_limit("max_credit", 1_000_000)
     with pytest.raises(AccessRefused):  # 12.34 pounds are over the limit of one token
         Hand(meter).act(115, "0-0:19.40.0", 1, "oct", "73947252416745201637")
     assert account.balance == 0

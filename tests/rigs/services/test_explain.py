@@ -40,6 +40,19 @@ def test_a_good_token_and_another_meters(name: str) -> None:
     assert wrong["MAC"] == (f"does not match this meter: the token is for meter {METER}, counter 3", False)
 
 
+@pytest.mark.parametrize("name", ["s1sp-symmetric", "sts-ea07"])
+def test_limits_are_told_where_they_are_known_and_named_where_not(name: str) -> None:
+    mine = scheme(METER, name)
+    token = mine.issue(1, 500)
+    unknown = verdict(token, METER, mine, issued(METER, 1), {})
+    told = "a meter in prepayment mode takes it once, its token and balance limits permitting"
+    assert unknown["verdict"] == (told, True)
+    assert "limit" not in unknown
+    for limit, fits in ((499, False), (500, True)):
+        known = verdict(token, METER, mine, issued(METER, 1), {}, token_limit=limit)
+        assert known["limit"] == (f"500 pence of at most {limit} in one token", fits)
+
+
 def test_a_counter_is_found_however_far_back_it_was_issued() -> None:
     mine = scheme(METER)
     token = mine.issue(5, 500)

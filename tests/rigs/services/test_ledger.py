@@ -150,6 +150,31 @@ def test_stores_that_cannot_be_used_say_why(tmp_path: Path, store: Store) -> Non
     (tmp_path / "text.db").write_text("no database" * 100)
     with pytest.raises(ConfigError, match="file is not a database"):
         Store(tmp_path / "text.db", "primary")
+    with pytest.raises(ConfigError, match=r"is the store of primary, version 1; secondary needs one of its own"):
+        store.close()
+        Store(tmp_path / "s.db", "secondary")
+
+
+def test_a_store_that_was_emptied_is_lost_and_not_made_anew_unasked(tmp_path: Path) -> None:
+    """It has forgotten what it acknowledged, as one has that is not there."""
+    empty = tmp_path / "empty.db"
+    empty.touch()
+    with pytest.raises(ConfigError, match=r"empty\.db: is no store; .* Where it is lost"):
+        Store(empty, "primary")
+    Store(empty, "primary", make=True).close()
+    Store(empty, "primary").close()
+
+
+def test_the_database_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    other = tmp_path / "other.db"
+    with sqlite3.connect(other) as connection:
+        connection.execute("CREATE TABLE theirs (x)")
+    connection.close()
+    with pytest.raises(ConfigError, match=r"other\.db: is no store"):
+        Store(other, "primary", make=True)
+    with sqlite3.connect(other) as connection:
+        assert [name for (name,) in connection.execute("SELECT name FROM sqlite_master")] == ["theirs"]
+    connection.close()
 
 
 def test_a_log_with_a_gap_is_not_taken(tmp_path: Path) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,8 @@ import pytest
 from rigs.cli import main
 from rigs.client.options import ClientError
 from rigs.commands.utrn import parse_value
+from rigs.services.s1sp.client import UtrnClient
+from rigs.services.s1sp.delivery import Fate
 
 RIG = 'seed = 7\n[[premises]]\nname = "home"\n[premises.electricity]\n[premises.gas]\n'
 
@@ -73,6 +77,19 @@ def test_from_a_rig_to_a_token(cluster, tmp_path: Path, smets1) -> None:
             assert f"the token is for meter {meter}, counter 1" in explained
             assert "primary" in good(await command("status", *config))
             assert "answered" in good(await command("audit", "a", *config))
+            unknown = bad(await command("audit", "unknown", *config))
+            assert unknown.startswith("transaction unknown: no step of it; ") and unknown.count("knows of none") == 2
+            groups = issued["shown"].split()
+            assert "REFUSED" not in good(await command("decode", *groups))
+            assert "permitting" in good(await command("explain", *groups, "--meter", meter, *config))
+            for value in ("0", "£0", "£8191.01"):
+                for way in (config, offline[3:]):
+                    assert "pence, 1 to 819100" in bad(await command("issue", meter, value, *way))
+            for value in ("-5", "-2000", "£-1"):
+                assert bad(await command("issue", meter, value, *config)).startswith(f"{value}: write pence, such as")
+            out, err, code = await command("deliver", "a", "tcp:127.0.0.1:9", *config)
+            assert (err, code) == ("", 1)
+            assert f"fate         {Fate.UNREACHED.value}" in out and issued["shown"] in out
             refused = bad(await command("issue", meter, "£21", "--transaction", "a", *config))
             assert refused.endswith("transaction a: is there already, with pence 2000, not 2100")
             made.kill("primary")
@@ -119,10 +136,30 @@ def test_values(text: str, pence: int) -> None:
     assert parse_value(text) == pence
 
 
+@pytest.mark.parametrize("text", ["0", "£0", "£0.00", "819101"])
+def test_values_that_no_token_has(text: str) -> None:
+    with pytest.raises(ClientError, match="expected pence, 1 to 819100"):
+        parse_value(text)
+
+
 @pytest.mark.parametrize("text", ["", "£", "20.5", "£20.5", "-1", "£-1", "1e3", "٢٠", "£20.500"])
 def test_values_that_are_none(text: str) -> None:
     with pytest.raises(ClientError, match="write pence"):
         parse_value(text)
+
+
+@pytest.mark.parametrize("fate", Fate)
+def test_the_exit_code_says_whether_a_token_was_delivered(
+    tmp_path: Path, smets1, monkeypatch: pytest.MonkeyPatch, fate: Fate
+) -> None:
+    good(smets1("utrn", "init", str(tmp_path / "s")))
+    answer = {"fate": fate.value, "text": "", "shown": "7394 ..."}
+    monkeypatch.setattr(UtrnClient, "post", lambda *_: answer)
+    config = ("--config", str(tmp_path / "s" / "s1sp.toml"))
+    for option in ((), ("--json",)):
+        out, err, code = smets1("utrn", "deliver", "a", "tcp:h:1", *option, *config)
+        assert (err, code) == ("", 0 if fate in (Fate.ACCEPTED, Fate.TAKEN, Fate.ALREADY) else 1)
+        assert fate.value in out
 
 
 def test_members_run_until_they_are_told_to_stop(tmp_path: Path, smets1, spawner) -> None:
@@ -151,3 +188,23 @@ def test_members_run_until_they_are_told_to_stop(tmp_path: Path, smets1, spawner
         for process in started:
             process.kill()
             process.communicate()
+
+
+def test_what_is_no_utrn_service_is_told_from_one() -> None:
+    """Something else has the port: it answers well, but a page for people."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            for _ in range(2):
+                connection, _ = listener.accept()
+                with connection:
+                    connection.recv(65536)
+                    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        client = UtrnClient([f"http://127.0.0.1:{listener.getsockname()[1]}"], "token", timeout=5)
+        with pytest.raises(ClientError, match="what answers there is no UTRN service"):
+            client.post("/utrn", {})
+        assert [said for _, said in client.each("/status")] == ["what answers there is no UTRN service"]
+        thread.join(10)
