@@ -112,7 +112,9 @@ def fixture() -> list[float]:
         tests = place / "test_fixture.py"
         tests.write_text("".join(f"def test_{number}(premises): pass\n" for number in range(6)))
         with redirect_stdout(sys.stderr):
-            pytest.main(["-q", "-n", "0", "--rootdir", str(place), "-p", "no:cacheprovider", str(tests)], plugins=[Recorder()])
+            pytest.main(
+                ["-q", "-n", "0", "--rootdir", str(place), "-p", "no:cacheprovider", str(tests)], plugins=[Recorder()]
+            )
     return Recorder.spent
 
 
