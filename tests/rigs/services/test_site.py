@@ -217,7 +217,6 @@ def test_explain_says_what_is_wrong_field_by_field(cluster, tmp_path: Path) -> N
 def test_strangers_on_the_link_change_nothing(cluster, tmp_path: Path) -> None:
     async def play(made) -> None:
         await made.insist("primary", "POST", "/utrn", wanted("a"))
-        before = await made.insist("primary", "GET", "/status")
         host, port = made.pipes["secondary", "primary"].target
         vote = messages.encode(messages.Vote(1 << 40, 1 << 40, 1 << 40, True))
         for first in (b"secondary", b"mallory", b"\xff" * 64):
@@ -233,8 +232,9 @@ def test_strangers_on_the_link_change_nothing(cluster, tmp_path: Path) -> None:
             writer.write(octets)
             assert await asyncio.wait_for(reader.read(), 5) == b""
             writer.close()
-        after = await made.insist("primary", "GET", "/status")
-        assert (after["term"], after["leader"]) == (before["term"], before["leader"])
+        # The members may have held elections of their own, but none of the strangers' term.
+        assert (await made.insist("primary", "GET", "/status"))["term"] < 1 << 20
+        await made.insist("primary", "POST", "/utrn", wanted("b"))
 
     run(cluster, tmp_path, play)
 
