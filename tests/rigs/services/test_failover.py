@@ -28,6 +28,7 @@ from rigs.services.s1sp.records import Reservation
 
 RUNS = int(os.environ.get("SMETS1_FAILOVER_RUNS", "1000"))
 QUICK = 8
+MANY = 100
 AT_ONCE = 6
 """Runs side by side: most of a run is waiting."""
 METERS = 2
@@ -234,10 +235,11 @@ def fail_over(make, runs: range, folder: Path) -> None:
     assert len(done) == len(runs)
     assert sum(len(run.answered) for run in done) == len(runs) * REQUESTERS * TOKENS
     faults = Counter(chain.from_iterable(run.faults for run in done))
-    # The faults did bite, or the runs would prove little.
-    assert faults["kill primary"] > 0
-    assert sum(run.retries for run in done) > 0
-    assert sum(run.terms for run in done) > len(runs)
+    assert faults.total() > 0
+    if len(runs) >= MANY:  # the faults did bite, or the runs would prove little; a few runs may be spared
+        assert faults["kill primary"] >= len(runs) // 3
+        assert sum(run.retries for run in done) > len(runs)
+        assert sum(run.terms for run in done) > 2 * len(runs)
     print(
         f"{len(done)} runs, {sum(len(run.answered) for run in done)} tokens, {dict(faults)},"
         f" {sum(run.retries for run in done)} retries, {sum(run.terms for run in done)} terms"
