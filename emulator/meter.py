@@ -271,7 +271,7 @@ class Meter(Device):
 
     def clock_jumped(self) -> None:
         if self.account:
-            self.account.clock_set()
+            self.account.recollect()
 
     def set_load(self, load: Load) -> None:
         """Draw another load from now on."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from emulator.device import NEVER
 from emulator.prepayment import friendly
 from emulator.prepayment.books import Books
 from emulator.prepayment.charge import Charge
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from emulator.firmware import PrepaymentSettings
     from emulator.meter import Meter
 
-NEVER = 1 << 63
 LIMITS: dict[str, int] = {
     "low_credit": LEAST,
     "emergency_limit": 0,
@@ -244,12 +244,8 @@ class Account:
             self.due = self.meter.time
         self.meter.money_changed()
 
-    def clock_set(self) -> None:
-        """The meter's clock was set: charges by time go by the new time, and none is taken for what was skipped."""
-        self.recollect()
-
     def recollect(self, *names: str) -> None:
-        """Find anew when these charges by time fall due, all without a name."""
+        """Find anew when these charges by time fall due, all without a name; none is taken for what a clock skipped."""
         self.collections.forget(*names)
         if self.opened:
             self.collections.plan(self.charges.values())

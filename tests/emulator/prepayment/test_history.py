@@ -15,6 +15,12 @@ from protocols.tokens.scheme import Outcome
 TOP = 2**32 - 1
 
 
+def outlives_a_restart(before: TokenHistory | TokenList, after: TokenHistory | TokenList) -> None:
+    """What was stored as JSON comes back the same."""
+    after.restore(json.loads(json.dumps(before.image())))
+    assert after.image() == before.image()
+
+
 @given(st.integers(1, 12), st.lists(st.integers(0, 30) | st.integers(TOP - 30, TOP), max_size=80))
 @example(1, [5, 5, 4, 6])
 @example(3, [5, 6, 7, 5, 4])
@@ -33,9 +39,7 @@ def test_against_a_set(length: int, counters: list[int]) -> None:
             history.add(counter)
             used.add(counter)
         assert history.highest == max(used, default=-1)
-        restored = TokenHistory(length)
-        restored.restore(json.loads(json.dumps(history.image())))
-        assert restored.image() == history.image()
+        outlives_a_restart(history, TokenHistory(length))
 
 
 @given(
@@ -78,9 +82,7 @@ def test_list_against_a_set(length: int, counters: list[int]) -> None:
             kept.add(counter)
             used.add(counter)
         assert kept.highest == max(used, default=-1)
-        restored = TokenList(length)
-        restored.restore(json.loads(json.dumps(kept.image())))
-        assert restored.image() == kept.image()
+        outlives_a_restart(kept, TokenList(length))
 
 
 @given(
