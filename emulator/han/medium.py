@@ -3,7 +3,7 @@
 What is assumed. A radio sends at its ``power`` and attenuation follows the distance with exponent 3, as through the
 walls of a house, from 40 dB at a metre (2.4 GHz). Every pair has its own shadowing, normal with 6 dB, and a slow fading
 of up to 3 dB that changes by the hour; both ways are the same, as they are in air. Noise is at -95 dBm. Whoever
-interferes adds its power to the noise on its channels. Of frames at 2 dB above the noise half are lost; each 1.5 dB more
+interferes adds its power to the noise on its channels. Of frames at 2 dB above the noise half are lost; 1.5 dB more
 or less changes the odds by ten. Below the sensitivity of -97 dBm nothing is heard. The link quality (LQI) goes evenly
 from 0 at 2 dB above the noise to 255 at 38 dB.
 
@@ -210,7 +210,7 @@ class Medium:
     # --- ways
 
     def route(self, source: Radio, target: Radio, relays: Iterable[Radio] = ()) -> tuple[Radio, ...] | None:
-        """The radios that a frame goes through from ``source`` to ``target``, both included; None where there is no way.
+        """The radios that a frame goes through from ``source`` to ``target``, both included; None if there is none.
 
         Of the ways over ``relays`` it is the one that needs the fewest frames in the mean; of equals, the one with
         fewer hops, then the one whose relays come first.
