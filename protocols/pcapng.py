@@ -1,7 +1,8 @@
 """Blocks of a pcapng file (draft-ietf-opsawg-pcapng): section, interfaces, packets with times in nanoseconds.
 
 Packets of link type :data:`UPPER_PDU` carry Wireshark's "exported PDU" header in front, which names the dissector to
-use, so that COSEM traffic is dissected without any setting. All blocks are little-endian.
+use, so that COSEM traffic is dissected without any setting; those of :data:`IEEE802154_TAP` are frames of the HAN's
+radio. All blocks are little-endian.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ Endpoint: TypeAlias = tuple[IPv4Address, int]
 
 UPPER_PDU = 252
 """LINKTYPE_WIRESHARK_UPPER_PDU."""
+IEEE802154_TAP = 283
+"""LINKTYPE_IEEE802_15_4_TAP: a radio frame behind a header of what the receiver measured; see :func:`radio`."""
 SNAP_LENGTH = 0x40000
 """Longest packet that readers take, octets (262,144)."""
 MAX_TEXT = 0xFFFF
@@ -38,6 +41,10 @@ _TAG_DISSECTOR, _TAG_IPV4_SOURCE, _TAG_IPV4_DESTINATION = 12, 20, 21
 _TAG_PORT_TYPE, _TAG_SOURCE_PORT, _TAG_DESTINATION_PORT = 24, 25, 26
 _TAG_PROTOCOL_COLUMN, _TAG_INFO_COLUMN = 33, 36
 _PORT_TYPE_TCP, _PORT_TYPE_UDP = 2, 3
+
+# Fields of the TAP header (IEEE 802.15.4 TAP link type specification); little-endian, padded to 4 octets.
+_TAP_FCS, _TAP_RSS, _TAP_CHANNEL, _TAP_LQI = 0, 1, 3, 10
+_FCS_16 = b"\x01"
 
 
 def section(application: str, comment: str = "") -> bytes:
@@ -89,6 +96,24 @@ def exported(
     columns = ((_TAG_PROTOCOL_COLUMN, protocol), (_TAG_INFO_COLUMN, info))
     tags = [_tag(number, text.encode("utf-8", "replace")[:MAX_COLUMN]) for number, text in columns if text]
     return b"".join(tags) + header + octets
+
+
+def radio(frame: bytes, channel: int, rssi: int | None = None, lqi: int | None = None) -> bytes:
+    """An IEEE 802.15.4 frame with its check sequence, for an interface of link type :data:`IEEE802154_TAP`.
+
+    ``channel`` is 11..26, ``rssi`` in dBm and ``lqi`` 0..255 as the receiver had them, None where there was none.
+    """
+    return _tap(channel, rssi, lqi) + frame
+
+
+@lru_cache(maxsize=4096)
+def _tap(channel: int, rssi: int | None, lqi: int | None) -> bytes:
+    fields = _option(_TAP_FCS, _FCS_16) + _option(_TAP_CHANNEL, struct.pack("<HB", channel, 0))
+    if rssi is not None:
+        fields += _option(_TAP_RSS, struct.pack("<f", rssi))
+    if lqi is not None:
+        fields += _option(_TAP_LQI, struct.pack("<B", lqi))
+    return struct.pack("<BBH", 0, 0, 4 + len(fields)) + fields
 
 
 @lru_cache(maxsize=1024)

@@ -64,6 +64,14 @@ def test_too_much_is_cut_off() -> None:
     assert int.from_bytes(block.body[16:20], "little") == pcapng.SNAP_LENGTH + 5
 
 
+def test_radio_frames_to_the_octet() -> None:
+    """TAP header of the link type's specification: version, length, FCS of 16 bits, channel and page, RSS, LQI."""
+    head = "0000 2400 0000 0100 01000000 0300 0300 14000000"
+    measured = "0100 0400 000074C2 0A00 0100 C8000000"
+    assert pcapng.radio(b"frame", 20, -61, 200) == bytes.fromhex(head + measured) + b"frame"
+    assert pcapng.radio(b"frame", 20) == bytes.fromhex(head.replace("2400", "1400")) + b"frame"
+
+
 @given(st.text(max_size=20), st.binary(max_size=20), st.integers(0, (1 << 64) - 1), st.booleans())
 def test_any_content_is_laid_out_rightly(text: str, octets: bytes, time: int, inbound: bool) -> None:
     data = (
