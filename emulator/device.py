@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from random import Random
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from emulator import alarms
 from emulator.buffers import Buffer
@@ -76,6 +76,14 @@ class Identity:
     point: str = ""
 
 
+class Kept(Protocol):
+    """Something beside the device whose state its non-volatile memory holds."""
+
+    def image(self) -> Image: ...
+
+    def restore(self, saved: Saved) -> None: ...
+
+
 class _Work(NamedTuple):
     """Something that takes a device time, and what comes of it."""
 
@@ -112,6 +120,7 @@ class Device:
         "installed_at",
         "internal",
         "keeper",
+        "kept",
         "lines",
         "mains",
         "observers",
@@ -154,6 +163,8 @@ class Device:
         """The hub through which it is reached."""
         self.keeper: Keeper | None = None
         """What holds it to a non-volatile memory, where it has one."""
+        self.kept: dict[str, Kept] = {}
+        """Parts of its non-volatile memory that belong to somebody else, by name."""
         self.internal = InternalView(self, firmware.model)
         self.reset: list[Callable[[], None]] = []
         self.observers: list[Callable[[str], None]] = []
@@ -432,6 +443,7 @@ class Device:
         }
         if self._image is not None:
             parts["image"] = self._image.kept()
+        parts.update({name: part.image() for name, part in self.kept.items()})
         for name in self._kept_buffers():
             if name in self._buffers:
                 parts[f"log.{name}"] = self._buffers[name].image()
@@ -469,6 +481,9 @@ class Device:
                 self._restore_security(index, security.table(name))
         if "image" in parts and self.firmware.image is not None:
             self.image.restore(parts["image"])
+        for name, part in self.kept.items():
+            if name in parts:
+                part.restore(parts[name])
         for name in self._kept_buffers():
             if f"log.{name}" in parts:
                 self.buffer(name).restore(parts[f"log.{name}"])

@@ -169,6 +169,39 @@ class SleepSettings:
     battery_life_days: int
 
 
+@dataclass(frozen=True, slots=True)
+class JoinSettings:
+    """How a device looks for the HAN, ns: every ``search_period`` while it belongs to none; with pauses from
+    ``first_pause``, each twice the one before, up to ``longest_pause``, once it has lost the one it belongs to."""
+
+    search_period: int
+    first_pause: int
+    longest_pause: int
+
+
+class RegisteredKey(Enum):
+    """What a client gives as the key of a device that it registers."""
+
+    LINK_KEY = "link key"
+    INSTALL_CODE = "install code"
+
+
+@dataclass(frozen=True, slots=True)
+class HanSettings:
+    """The HAN that a hub forms.
+
+    ``capacity`` and ``historic_capacity`` are entries of the device log and of its historic log, ``join_timeout`` is
+    the permit-join window in seconds as delivered, ``kinds`` are kinds of device by the number that a client registers
+    them with; a number that is not there stands for any.
+    """
+
+    capacity: int
+    historic_capacity: int
+    join_timeout: int
+    registered_key: RegisteredKey
+    kinds: Mapping[int, str]
+
+
 class MirrorWrite(Enum):
     """What a hub answers to a change asked of the gas meter, which sleeps: taken for delivery at the next wake-up
     (success), or not taken (temporary-failure)."""
@@ -306,6 +339,8 @@ class FirmwareProfile:
     supply: SupplySettings | None = None
     metering: MeteringSettings | None = None
     sleep: SleepSettings | None = None
+    joining: JoinSettings | None = None
+    han: HanSettings | None = None
     logical: LogicalDevices | None = None
     reactions: Mapping[str, Reaction] = field(default_factory=dict[str, Reaction])
     quirks: Quirks = Quirks()

@@ -1,8 +1,9 @@
 """The communications hub: one WAN line, its own logical device, and those of the meters behind it.
 
 What a head-end sees behind the server SAPs of the profile: the hub's management logical device, the electricity meter
-passed through, and the mirror of the gas meter. A premises without one of the meters has no such SAP. Messages to the
-electricity meter go through in no time: the delay of the home area network shows only in what the gas meter is sent.
+passed through, and the mirror of the gas meter. A meter that is not on the HAN has no such SAP, but a mirror stays, as
+it was, until it is removed or its meter is back. Messages to the electricity meter go through in no time: the delay of
+the HAN shows only in what the gas meter is sent.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from emulator.cosem.model import DeviceKind, Quantity
-from emulator.device import Device, Identity
+from emulator.device import NEVER, Device, Identity
 from emulator.firmware import FirmwareProfile
-from emulator.han.link import HanLink, InProcessLink
+from emulator.gas import GasMeter
 from emulator.han.mirror import Mirror
+from emulator.han.network import Network
 from emulator.logical_device import LogicalDevice
 from emulator.ports import DISCARDED, RECEIVED, SENT, HdlcStack, Stack, Transport, WrapperStack
 from emulator.quantities import (
@@ -30,7 +32,8 @@ from protocols.dlms import datetime
 
 if TYPE_CHECKING:
     from emulator.electricity import ElectricityMeter
-    from emulator.gas import GasMeter
+    from emulator.firmware import LogicalDevices
+    from emulator.meter import Meter
 
 _SIGNAL_DBM = (-105, -60)
 _SIGNAL_SWING = 3  # dB up and down from hour to hour
@@ -40,7 +43,7 @@ _SIGNAL_STEP = HOUR
 class Hub(Device):
     """A hub and what it serves on its WAN line."""
 
-    __slots__ = ("_served", "link", "mirror")
+    __slots__ = ("_filled", "_saps", "_served", "han", "mirror")
 
     def __init__(
         self,
@@ -52,25 +55,26 @@ class Hub(Device):
         installed_at: int,
         electricity: ElectricityMeter | None = None,
         gas: GasMeter | None = None,
-        link: HanLink | None = None,
     ) -> None:
-        """``link`` is the home area network, by default one that only takes the profile's delay."""
+        """The meters have been on its HAN since they are in place; others can be brought later (:attr:`han`)."""
         super().__init__(firmware, identity, clock, seed, ring, installed_at)
-        saps = firmware.logical
-        if saps is None:
-            raise ValueError(f"{firmware.name} has no [logical] table: a hub needs one")
-        self.link: HanLink = link or InProcessLink(clock, saps.han_delay)
+        saps, han = firmware.logical, firmware.han
+        if saps is None or han is None:
+            raise ValueError(f"{firmware.name} has no [logical] or no [han] table: a hub needs both")
+        self._saps: LogicalDevices = saps
         self.mirror: Mirror | None = None
+        self._filled = False
         self._served: dict[int, LogicalDevice] = {saps.management: LogicalDevice(self)}
+        self.han = Network(self, han, saps.han_delay)
+        self.kept["han"] = self.han
+        self.reset.append(self._forget_han)
         if electricity is not None:
-            self._served[saps.electricity] = LogicalDevice(electricity)
-            electricity.uplink = self
-            electricity.reset.append(self._lose_electricity)
+            self.han.place(electricity, commissioned=True)
+            self._serve_electricity(electricity)
         if gas is not None:
-            gas.uplink = self
-            self.mirror = Mirror(self, gas, self.link, saps.mirror_write)
-            self._served[saps.gas] = self.mirror.logical_device()
-            self.reset.append(self.mirror.clear)
+            self.han.place(gas, commissioned=True)
+            self._mirror_gas(gas)
+            self._fill()
 
     @property
     def served(self) -> Mapping[int, LogicalDevice]:
@@ -104,19 +108,112 @@ class Hub(Device):
     def power_off(self) -> None:
         """Cut the mains: the mirror shows the gas meter as it was when the hub heard it last."""
         super().power_off()
-        if self.mirror is not None:
-            self.mirror.gas.lose_hub()
+        for gas in self._gas_meters():
+            gas.lose_hub()
 
     def _lose_electricity(self) -> None:
         """The electricity meter has lost its RAM, and with it the associations that go through the hub."""
-        if self.lines is not None and self.firmware.logical is not None:
-            self.lines.lose(self.firmware.logical.electricity)
+        if self.lines is not None:
+            self.lines.lose(self._saps.electricity)
+
+    def _forget_han(self) -> None:
+        """RAM is lost: the commands that wait, and the permit-join window."""
+        self.han.permit(False)
+        if self.mirror is not None:
+            self.mirror.clear()
 
     def _boot(self) -> None:
         super()._boot()
+        for gas in self._gas_meters():
+            gas.lose_hub()
+            gas.find_hub(self.ready_at)
+
+    def _gas_meters(self) -> list[GasMeter]:
+        """Those on the HAN."""
+        return [member.device for member in self.han.members if member.on and isinstance(member.device, GasMeter)]
+
+    # --- the HAN tells
+
+    def gained(self, meter: Meter) -> None:
+        """A meter is on the HAN."""
+        if not isinstance(meter, GasMeter):
+            self._serve_electricity(meter)
+            return
+        meter.uplink = self
+        meter.find_hub(self.ready_at)
+        if self.mirror is None:
+            self._mirror_gas(meter)
+        if self.mirror is not None and self.mirror.gas is meter and not self._filled:
+            self._await_filling(self.mirror, self.clock.now)
+
+    def lost(self, meter: Meter) -> None:
+        """A meter is not on the HAN, or not any more."""
+        if isinstance(meter, GasMeter):
+            meter.lose_hub()
+            return
+        served = self._served.get(self._saps.electricity)
+        if served is not None and served.device is meter:
+            self._withdraw(self._saps.electricity)
+
+    def last_heard(self, meter: Meter) -> int:
+        """Rig instant at which the hub last heard a meter that is on the HAN."""
+        if not isinstance(meter, GasMeter):
+            return self.clock.now
+        meter.settle()
+        return meter.last_wake_up
+
+    @property
+    def mirrored(self) -> bytes:
+        """EUI-64 of the gas meter that it mirrors, no octets without one."""
+        return self.mirror.gas.identity.eui64 if self.mirror is not None else b""
+
+    def remove_mirror(self, eui64: bytes) -> None:
+        """Remove the mirror of the gas meter with that EUI-64, if there is one; another gas meter may have it then."""
+        if self.mirror is None or self.mirrored != eui64:
+            return
+        self.mirror.clear()
+        self.mirror = None
+        self._filled = False
+        self._withdraw(self._saps.gas)
+        for gas in self._gas_meters():
+            if gas.identity.eui64 != eui64 and self.mirror is None:
+                self.gained(gas)
+
+    def _serve_electricity(self, meter: Meter) -> None:
+        self._served[self._saps.electricity] = LogicalDevice(meter)
+        meter.uplink = self
+        if self._lose_electricity not in meter.reset:
+            meter.reset.append(self._lose_electricity)
+
+    def _mirror_gas(self, gas: GasMeter) -> None:
+        gas.uplink = self
+        self.mirror = Mirror(self, gas, self.han, self._saps.mirror_write)
+
+    def _fill(self) -> None:
         if self.mirror is not None:
-            self.mirror.gas.lose_hub()
-            self.mirror.gas.find_hub(self.ready_at)
+            self._filled = True
+            self._served[self._saps.gas] = self.mirror.logical_device()
+
+    def _await_filling(self, mirror: Mirror, since: int) -> None:
+        """A new mirror is there for clients once its meter has woken up for the first time after ``since``."""
+        gas = mirror.gas
+
+        def woke() -> None:
+            gas.settle()
+            if self.mirror is not mirror or self._filled:
+                return
+            if gas.last_wake_up > since:
+                self._fill()
+            else:
+                self._await_filling(mirror, since)
+
+        gas.settle()
+        if gas.next_wake_up != NEVER:
+            self.clock.schedule(gas.next_wake_up, woke)
+
+    def _withdraw(self, sap: int) -> None:
+        if self._served.pop(sap, None) is not None and self.lines is not None:
+            self.lines.forget(sap)
 
 
 def _sap_assignment(hub: Hub) -> list[list[object]]:
@@ -142,7 +239,7 @@ HUB = DeviceKind(
         "mirror.last_wake_up": Quantity("oct12", _last_wake_up),
     },
     quantity_families=QUANTITY_FAMILIES,
-    components=COMPONENTS,
+    components={**COMPONENTS, "han": lambda hub: hub.han},
     component_families=COMPONENT_FAMILIES,
 )
 """What a hub's profile can put behind its objects."""

@@ -69,6 +69,11 @@ class Lines:
                 if association.server == server:
                     association.lost()
 
+    def forget(self, server: int) -> None:
+        """What answered at a server SAP is there no longer."""
+        for stack in self._known:
+            stack.associations.forget(server)
+
     def _reset(self) -> None:
         for stack in sorted(self._known, key=lambda stack: stack.number):
             stack.reset()
@@ -132,6 +137,12 @@ class Associations:
         found = self._made.pop((client, server), None)
         if found is not None:
             found.lost()
+
+    def forget(self, server: int) -> None:
+        """The associations of a server SAP end, and the next ones are with whoever is there by then."""
+        for client, sap in list(self._made):
+            if sap == server:
+                self.lose(client, sap)
 
     def lost(self) -> None:
         """The line or connection has gone: all associations end."""

@@ -88,14 +88,15 @@ class PremisesSpec(Protocol):
     def gas(self) -> DeviceSpec | None: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Premises:
-    """One dwelling and its devices; a device that it does not have is None."""
+    """One dwelling and its devices; a device that it does not have is None. ``gas_meters`` counts those it has had."""
 
     name: str
     hub: Hub | None
     electricity: ElectricityMeter | None
     gas: GasMeter | None
+    gas_meters: int = 1
 
     def devices(self) -> Iterator[Device]:
         """Those it has, hub first."""
@@ -128,27 +129,75 @@ def build_premises(
         electricity = ElectricityMeter(firmware, identity, clock, seed, ring, installed_at, load)
         _begin_account(electricity, spec.electricity.prepayment)
     if spec.gas is not None:
-        firmware, identity, ring = commissioned("gas", name, spec.gas, seed, profiles)
-        load = _load("gas", spec.gas.load, identity.device_id, seed, read)
-        gas = GasMeter(firmware, identity, clock, seed, ring, installed_at, load)
-        _begin_account(gas, spec.gas.prepayment)
+        gas = _gas_meter("gas", name, spec.gas, clock, seed, profiles, installed_at, read)
     if spec.hub is not None:
         firmware, identity, ring = commissioned("hub", name, spec.hub, seed, profiles)
         hub = Hub(firmware, identity, clock, seed, ring, installed_at, electricity, gas)
     return Premises(name, hub, electricity, gas)
 
 
+def replace_gas_meter(
+    premises: Premises,
+    spec: DeviceSpec,
+    clock: Clock,
+    seed: int,
+    profiles: Callable[[str], FirmwareProfile],
+    *,
+    read: Callable[[str], str] | None = None,
+) -> GasMeter:
+    """Take the gas meter away and put a new one in its place, which counts from now on.
+
+    The hub hears nothing of it: its device log has the old meter, and the mirror shows it as it was, until somebody
+    updates the device log (service request 8.11). What the new one is follows from ``seed`` and how many gas meters the
+    premises has had, where ``spec`` leaves it open. Raises as :func:`build_premises`, and ValueError for a premises
+    without a hub.
+    """
+    hub = premises.hub
+    if hub is None:
+        raise ValueError(f"{premises.name} has no hub: nothing to join")
+    old, number = premises.gas, premises.gas_meters + 1
+    new = _gas_meter(f"gas-{number}", premises.name, spec, clock, seed, profiles, clock.now, read)
+    if old is not None:
+        hub.han.take_away(old)
+    premises.gas, premises.gas_meters = new, number
+    hub.han.place(new)
+    return new
+
+
+def _gas_meter(
+    name: str,
+    premises: str,
+    spec: DeviceSpec,
+    clock: Clock,
+    seed: int,
+    profiles: Callable[[str], FirmwareProfile],
+    installed_at: int,
+    read: Callable[[str], str] | None,
+) -> GasMeter:
+    firmware, identity, ring = commissioned("gas", premises, spec, seed, profiles, name)
+    load = _load("gas", spec.load, identity.device_id, seed, read)
+    gas = GasMeter(firmware, identity, clock, seed, ring, installed_at, load)
+    _begin_account(gas, spec.prepayment)
+    return gas
+
+
 def commissioned(
-    kind: str, premises: str, spec: DeviceSpec, seed: int, profiles: Callable[[str], FirmwareProfile]
+    kind: str,
+    premises: str,
+    spec: DeviceSpec,
+    seed: int,
+    profiles: Callable[[str], FirmwareProfile],
+    name: str | None = None,
 ) -> tuple[FirmwareProfile, Identity, KeyRing]:
     """What a device of a premises is before it is one: its firmware, who it is, where its keys come from.
 
-    Raises PremisesError for a profile of another kind, and what ``profiles`` raises.
+    ``name`` is its own among those of the premises, by default its kind. Raises PremisesError for a profile of another
+    kind, and what ``profiles`` raises.
     """
     firmware = profiles(spec.profile or DEFAULT_PROFILES[kind])
     if firmware.kind != kind:
         raise PremisesError(f"{kind}.profile", f"{firmware.name}: is a profile of kind {firmware.kind}, not {kind}")
-    device_id = f"{premises}/{kind}"
+    device_id = f"{premises}/{name or kind}"
     identity = make_identity(firmware, device_id, seed, spec.serial, spec.point, spec.eui64)
     return firmware, identity, KeyRing(seed, device_id, dict(spec.keys))
 

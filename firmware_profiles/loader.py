@@ -15,8 +15,10 @@ from emulator.firmware import (
     BufferSpec,
     ClockSettings,
     FirmwareProfile,
+    HanSettings,
     HdlcSettings,
     ImageSettings,
+    JoinSettings,
     LogicalDevices,
     LogSpec,
     MeteringSettings,
@@ -24,6 +26,7 @@ from emulator.firmware import (
     OpticalSettings,
     Quirks,
     Reaction,
+    RegisteredKey,
     SleepSettings,
     SupplySettings,
     Trigger,
@@ -136,6 +139,22 @@ def _compile(name: str, profile: Profile) -> FirmwareProfile:
         else None,
         sleep=SleepSettings(profile.sleep.wake_up_period_s * SECOND, profile.sleep.battery_life_days)
         if profile.sleep
+        else None,
+        joining=JoinSettings(
+            round(profile.joining.search_s * SECOND),
+            round(profile.joining.first_pause_s * SECOND),
+            round(profile.joining.longest_pause_s * SECOND),
+        )
+        if profile.joining
+        else None,
+        han=HanSettings(
+            profile.han.capacity,
+            profile.han.historic_capacity,
+            profile.han.join_timeout_s,
+            RegisteredKey(profile.han.registered_key),
+            {number: kind for kind, number in profile.han.kinds.items()},
+        )
+        if profile.han
         else None,
         logical=LogicalDevices(
             profile.logical.management,

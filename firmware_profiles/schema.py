@@ -131,6 +131,28 @@ class Sleep(Strict):
     battery_life_days: Annotated[int, Field(ge=1, le=10_000)]
 
 
+class Joining(Strict):
+    """How a device looks for the HAN: how often while it belongs to none, and the pauses once it has lost its own."""
+
+    search_s: Annotated[float, Field(ge=1, le=3600)]
+    first_pause_s: Annotated[float, Field(ge=1, le=86_400)]
+    longest_pause_s: Annotated[float, Field(ge=1, le=86_400)]
+
+
+class Han(Strict):
+    """The HAN that a hub forms: its device log and the permit-join window.
+
+    ``registered_key`` is what a client registers a device with. ``kinds`` gives kinds of device the number that a
+    client registers them with; any other number stands for any kind.
+    """
+
+    capacity: Annotated[int, Field(ge=1, le=255)]
+    historic_capacity: Annotated[int, Field(ge=0, le=255)]
+    join_timeout_s: Annotated[int, Field(ge=1, le=3600)]
+    registered_key: Literal["link key", "install code"]
+    kinds: dict[Literal["electricity", "gas"], Annotated[int, Field(ge=0, le=255)]] = {}
+
+
 class Logical(Strict):
     """Logical devices a hub serves: server SAPs of itself, its electricity meter and the gas mirror.
 
@@ -312,6 +334,8 @@ class Profile(Strict):
     supply: Supply | None = None
     metering: Metering | None = None
     sleep: Sleep | None = None
+    joining: Joining | None = None
+    han: Han | None = None
     logical: Logical | None = None
     prepayment: Prepayment | None = None
     display: Display | None = None

@@ -10,6 +10,7 @@ from emulator.premises import DEFAULT_PROFILES, Premises, PremisesError, build_p
 from emulator.time import Clock
 from firmware_profiles.loader import ProfileError, load
 from protocols.dlms.enums import Mechanism
+from protocols.zigbee.install_code import CODE_OCTETS
 from rigs.config import ConfigError, DeviceSpec, PremisesSpec, RigFile, load_rig
 from rigs.driver import utc_ns
 
@@ -39,6 +40,8 @@ def key_lengths(profile: FirmwareProfile) -> dict[str, frozenset[int]]:
 
 def _key_lengths(profile: FirmwareProfile) -> Iterator[tuple[str, frozenset[int]]]:
     yield "master", frozenset((16, 32))
+    if profile.joining is not None:
+        yield "install_code", frozenset(CODE_OCTETS)
     if profile.prepayment is not None:
         yield "token.secret", frozenset((profile.prepayment.tokens.scheme.secret_octets,))
         yield "token.originator", frozenset((8,))

@@ -1,15 +1,12 @@
 """How devices of a premises reach each other.
 
-:class:`HanLink` is all that devices know of the network between them. The radio network implements it with joins, keys,
-polls and losses; :class:`InProcessLink` is a wire that only takes time.
+:class:`HanLink` is all that a mirror knows of the network between the devices; :mod:`emulator.han.network` is one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
-
-from emulator.time import Clock
 
 if TYPE_CHECKING:
     from emulator.device import Device
@@ -28,28 +25,3 @@ class HanLink(Protocol):
         Messages from one device to another arrive in the order they were sent.
         """
         ...
-
-
-class InProcessLink:
-    """Every message arrives after ``delay`` ns, unless its target has no power by then."""
-
-    __slots__ = ("_clock", "delay")
-
-    def __init__(self, clock: Clock, delay: int) -> None:
-        self._clock = clock
-        self.delay = delay
-
-    def reaches(self, source: Device, target: Device) -> bool:
-        """Whether both have power and have started."""
-        return source.ready and target.ready
-
-    def deliver(self, source: Device, target: Device, arrived: Callable[[], None]) -> None:
-        """Run ``arrived`` after the delay."""
-        if not source.ready:
-            return
-
-        def due() -> None:
-            if target.ready:
-                arrived()
-
-        self._clock.schedule(self._clock.now + self.delay, due)

@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from heapq import heappop, heappush
+from random import Random
 from typing import NamedTuple
 
 from emulator.time import HOUR, Clock, stream
@@ -103,18 +104,31 @@ SILENCE = Link(-128, 0, _CERTAIN)
 class Medium:
     """The air of one dwelling; ``name`` is the dwelling's."""
 
-    __slots__ = ("_attenuation", "_chance", "_clock", "_interference", "_links", "_name", "_seed", "_until", "radios")
+    __slots__ = (
+        "_attenuation",
+        "_chance",
+        "_clock",
+        "_interference",
+        "_links",
+        "_name",
+        "_seed",
+        "_until",
+        "changed",
+        "radios",
+    )
 
     def __init__(self, clock: Clock, seed: int, name: str) -> None:
         self._clock = clock
         self._seed = seed
         self._name = name
-        self._chance = stream(seed, name, "air")
+        self._chance: Random | None = None
         self._attenuation: dict[frozenset[str], int] = {}
         self._interference: list[Interference] = []
         self._links: dict[tuple[Radio, Radio], Link] = {}
         self._until = 0
         self.radios: list[Radio] = []
+        self.changed: Callable[[], None] | None = None
+        """Called when links have become other than they were, but for what the hour changes."""
 
     def add(self, radio: Radio) -> None:
         """A radio is brought into the dwelling."""
@@ -130,13 +144,13 @@ class Medium:
     def attenuate(self, one: Radio, other: Radio, decibels: int) -> None:
         """Put something between two radios that takes ``decibels`` from both ways; 0 takes it away."""
         self._attenuation[frozenset((one.name, other.name))] = decibels
-        self._links.clear()
+        self._changed()
 
     def interfere(self, channels: int = ALL_CHANNELS, level: int = -60) -> Interference:
         """Begin to interfere at ``level`` dBm, as every radio hears it, on ``channels`` (bit n is channel n)."""
         interference = Interference(channels, level, self._quieter)
         self._interference.append(interference)
-        self._links.clear()
+        self._changed()
         return interference
 
     def burst(self, duration: int, channels: int = ALL_CHANNELS, level: int = -60) -> Interference:
@@ -148,7 +162,12 @@ class Medium:
     def _quieter(self, interference: Interference) -> None:
         if interference in self._interference:
             self._interference.remove(interference)
-            self._links.clear()
+            self._changed()
+
+    def _changed(self) -> None:
+        self._links.clear()
+        if self.changed is not None:
+            self.changed()
 
     def noise(self, channel: int) -> int:
         """Noise and interference on a channel, dBm: what an energy scan finds."""
@@ -205,7 +224,11 @@ class Medium:
         return Delivery(forth, tries, received)
 
     def _survives(self, link: Link) -> bool:
-        return link.loss < _CERTAIN and (not link.loss or self._chance.randrange(_CERTAIN) >= link.loss)
+        if not 0 < link.loss < _CERTAIN:
+            return not link.loss
+        if self._chance is None:  # a quiet dwelling needs none, and there may be thousands
+            self._chance = stream(self._seed, self._name, "air")
+        return self._chance.randrange(_CERTAIN) >= link.loss
 
     # --- ways
 

@@ -19,6 +19,8 @@ from emulator.cosem.classes.security_setup import CLASSES as SECURITY_SETUP
 from emulator.cosem.classes.setup import CLASSES as SETUP
 from emulator.cosem.classes.supply import CLASSES as SUPPLY
 from emulator.cosem.classes.tariff import CLASSES as TARIFF
+from emulator.cosem.classes.zigbee import CLASSES as ZIGBEE
+from emulator.cosem.classes.zigbee_setup import CLASSES as ZIGBEE_SETUP
 from emulator.cosem.model import InterfaceClass
 
 CLASSES: Mapping[tuple[int, int], InterfaceClass] = {
@@ -39,6 +41,8 @@ CLASSES: Mapping[tuple[int, int], InterfaceClass] = {
         SETUP,
         SUPPLY,
         TARIFF,
+        ZIGBEE,
+        ZIGBEE_SETUP,
     )
     for item in family
 }
