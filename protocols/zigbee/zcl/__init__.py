@@ -1,0 +1,1 @@
+"""The Zigbee Cluster Library: frames, attribute types, the commands that all clusters share, and clusters as data."""
