@@ -233,6 +233,38 @@ def top_up(
 
 
 @app.command()
+def han(
+    premises: Annotated[str, typer.Argument(metavar="PREMISES", help="Whose HAN")] = "home",
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON")] = False,
+    folder: Folder = Path(),
+) -> None:
+    """Show a hub's device log and who is there."""
+    from rigs.commands.han import show_han
+
+    show_han(folder, premises, as_json)
+
+
+@app.command()
+def join(device: Device, folder: Folder = Path()) -> None:
+    """Let a device look for its HAN now; the exit code is 1 unless it is on it."""
+    from rigs.commands.han import join_han
+
+    raise typer.Exit(join_han(folder, device))
+
+
+@app.command("replace-gas")
+def replace_gas(
+    premises: Annotated[str, typer.Argument(metavar="PREMISES", help="Where")] = "home",
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON, with the keys of its associations")] = False,
+    folder: Folder = Path(),
+) -> None:
+    """Put a new gas meter in the old one's place."""
+    from rigs.commands.han import replace_gas as run
+
+    run(folder, premises, as_json)
+
+
+@app.command()
 def keys(
     rig: Annotated[
         str, typer.Argument(metavar="RIG.TOML", help="Rig file; without it the built-in rig", show_default=False)

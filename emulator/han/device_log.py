@@ -151,6 +151,10 @@ class DeviceLog:
         """Whether devices may join at ``now``."""
         return self._opened_at <= now < self._closes_at
 
+    def open_for(self, now: int) -> int:
+        """How long devices may still join, ns."""
+        return self._closes_at - now if self.is_open(now) else 0
+
     # --- entries
 
     def register(self, eui64: bytes, key: bytes, kind: int) -> Registration:

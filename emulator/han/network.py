@@ -71,10 +71,14 @@ class Member:
         return install_code.with_crc(self.device.ring.key("install_code", 16))
 
     @property
+    def first_key(self) -> bytes:
+        """The link key that follows from its install code."""
+        return install_code.link_key(self.install_code)
+
+    @property
     def keys(self) -> Sequence[bytes]:
         """Link keys that it can present: the one of this network, that after a swap-out of the hub, its first."""
-        first = install_code.link_key(self.install_code)
-        return (self.link_key, mmo.digest(self.link_key), first) if self.link_key else (first,)
+        return (self.link_key, mmo.digest(self.link_key), self.first_key) if self.link_key else (self.first_key,)
 
     def join(self) -> Refusal | None:
         """Look for the network now, as by the button on the device; None when it is on it."""
@@ -190,7 +194,7 @@ class Network:
         self.members.append(member)
         device.kept["han"] = member
         if commissioned:
-            key = member.keys[0]
+            key = member.first_key
             member.link_key, member.network_key, member.on = key, self.network_key, True
             self.log.register(device.identity.eui64, key, self._kind_number(kind))
             self.log.join(device.identity.eui64, key).heard_at = device.installed_at

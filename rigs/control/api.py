@@ -19,6 +19,7 @@ from starlette.exceptions import HTTPException
 from emulator.prepayment.keypad import ALPHABET
 from protocols.tokens.scheme import Outcome
 from rigs.control import desk as verbs
+from rigs.control import han as home
 from rigs.control.desk import Desk, DeskError, TokenWay
 
 MOST_DEVICES = 1000
@@ -121,6 +122,64 @@ class TapAnswer(BaseModel):
     litres_per_hour: int
 
 
+class LogEntry(BaseModel):
+    """An entry of the device log."""
+
+    eui64: str
+    device: str | None = Field(description="The device that has this EUI-64; null: none is there")
+    joined: bool
+    reporting: bool
+    heard: int | None = Field(description="When the hub last heard it, ns of UTC")
+    rssi: int | None = Field(description="Mean, dBm")
+    lqi: int | None = Field(description="Mean, 0 to 255")
+    hops: int
+    failures: int
+    successes: int
+
+
+class HanDevice(BaseModel):
+    """A device within range of the hub."""
+
+    device: str
+    eui64: str
+    on: bool = Field(description="Whether it communicates")
+    refused: str | None = Field(description="Why it did not get onto the network")
+    hops: int | None = Field(description="Relays on the way to the hub; null: there is no way")
+    install_code: str = Field(description="With its CRC")
+    link_key: str = Field(description="What the install code gives")
+
+
+class HanAnswer(BaseModel):
+    """A hub's HAN."""
+
+    pan_id: int
+    channel: int
+    key_sequence: int
+    open_seconds: int = Field(description="How long devices may still join")
+    capacity: int
+    mirrored: str | None = Field(description="EUI-64 of the gas meter that is mirrored")
+    pending: int = Field(description="Commands that wait for it")
+    log: list[LogEntry]
+    devices: list[HanDevice]
+
+
+class JoinAnswer(BaseModel):
+    """What came of looking for the network."""
+
+    refused: str | None
+
+
+class NewMeterAnswer(BaseModel):
+    """A gas meter that took another's place."""
+
+    device: str
+    serial: str
+    eui64: str
+    install_code: str
+    link_key: str
+    keys: dict[str, dict[str, str]]
+
+
 class ClockAnswer(BaseModel):
     """The rig's clock."""
 
@@ -157,6 +216,7 @@ def make_app(desk: Desk) -> FastAPI:
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _fault)
     _add_devices(app)
+    _add_han(app)
     _add_clock(app)
     return app
 
@@ -271,6 +331,28 @@ def _add_devices(app: FastAPI) -> None:
         found = desk.device(premises, kind)
         desk.act(lambda: verbs.open_tap(found, wanted.litres_per_hour))
         return TapAnswer(litres_per_hour=wanted.litres_per_hour)
+
+
+# -- HAN ------------------------------------------------------------------------------------------------------------
+
+
+def _add_han(app: FastAPI) -> None:
+    @app.get("/premises/{premises}/han")
+    async def han(premises: Premises, desk: TheDesk) -> HanAnswer:
+        """The hub's device log, and the devices within range."""
+        hub = home.hub_of(desk, premises)
+        return HanAnswer.model_validate(asdict(desk.act(lambda: home.look(hub))))
+
+    @app.post("/devices/{premises}/{kind}/join")
+    async def join(premises: Premises, kind: Kind, desk: TheDesk) -> JoinAnswer:
+        """Press the button by which a device looks for its network."""
+        hub, meter = home.hub_of(desk, premises), verbs.meter_of(desk.device(premises, kind), "such button")
+        return JoinAnswer(refused=desk.act(lambda: home.join(hub, meter)))
+
+    @app.post("/premises/{premises}/replace-gas")
+    async def replace_gas(premises: Premises, desk: TheDesk) -> NewMeterAnswer:
+        """Put a new gas meter in the old one's place. The hub hears nothing of it until its device log is updated."""
+        return NewMeterAnswer.model_validate(asdict(desk.act(lambda: home.replace_gas(desk, premises))))
 
 
 # -- clock ----------------------------------------------------------------------------------------------------------
