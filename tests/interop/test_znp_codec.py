@@ -114,7 +114,7 @@ def test_zigpy_znp_reads_what_we_write(peers: Any) -> None:
 def test_herdsman_reads_what_we_write(peers: Any) -> None:
     spec = SPEC | {"frames": [frame.encode().hex() for frame in FRAMES.values()]}
     modules = peers.program("herdsman", "node_modules")
-    done = peers.run("node", str(CLIENTS / "herdsman_codec.js"), modules, json.dumps(spec))
+    done = peers.run(peers.program("bin", "node"), str(CLIENTS / "herdsman_codec.js"), modules, json.dumps(spec))
     assert done.returncode == 0, done.stderr
     outcome = json.loads(done.stdout.splitlines()[-1])  # the adapter's own trace comes before it
     assert outcome["errors"] == []
