@@ -106,6 +106,7 @@ class GasMeter(Meter):
         "_battery_at",
         "_battery_low",
         "_energy",
+        "_in_touch",
         "_phase",
         "_volume",
         "calorific_value",
@@ -133,6 +134,7 @@ class GasMeter(Meter):
         self._phase = stream(seed, identity.device_id, "wake-up").randrange(self._sleep.wake_up_period)
         self.rescheduled: Callable[[], None] | None = None
         """Called when ``next_wake_up`` has become another than the period gives."""
+        self._in_touch = True
         self.next_wake_up = NEVER
         """Rig instant at which it will wake up by itself, NEVER without battery or while its hub cannot be reached."""
         self._wait_from(clock.now)
@@ -170,10 +172,12 @@ class GasMeter(Meter):
     def lose_hub(self) -> None:
         """The hub cannot be reached: until it can, the mirror shows what it heard last."""
         self.settle()
+        self._in_touch = False
         self.next_wake_up = NEVER
 
     def find_hub(self, ready_at: int) -> None:
         """The hub can be reached from rig instant ``ready_at`` on: the next wake-up after that is heard."""
+        self._in_touch = True
         if self.mains:
             self._wait_from(max(ready_at, self.clock.now))
 
@@ -204,7 +208,8 @@ class GasMeter(Meter):
             self.settle_to(self.clock.now)
             super().power_on()
             self.last_wake_up = self.time
-            self._wait_from(self.ready_at)
+            if self._in_touch:
+                self._wait_from(self.ready_at)
 
     def replace_battery(self) -> None:
         """A new battery: its life begins anew."""

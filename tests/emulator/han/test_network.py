@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from emulator.device import Device
+from emulator.device import NEVER, Device
 from emulator.electricity import ElectricityMeter
 from emulator.gas import GasMeter
 from emulator.han.network import Network, Refusal
@@ -193,6 +193,16 @@ def test_a_fade_makes_the_mirror_stale_and_ends(home: Home, clock: Clock) -> Non
     hub.han.medium.attenuate(hub_radio, member.radio, 0)
     clock.advance_to(clock.now + HOUR)
     assert member.on and hub.last_heard(gas) > seen
+
+
+def test_a_battery_does_not_bring_a_meter_onto_the_han(home: Home, clock: Clock) -> None:
+    premises = home()
+    hub, *_ = parts(premises)
+    new = swapped(premises, clock)
+    new.power_off()
+    new.power_on()
+    assert new.next_wake_up == NEVER
+    assert not hub.han.member(new).on
 
 
 def test_a_way_over_the_electricity_meter(home: Home) -> None:
