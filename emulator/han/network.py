@@ -400,6 +400,17 @@ class Network:
         self.hub.record("network_key_changed")
         self.review_all()
 
+    def update_link_key(self, eui64: bytes) -> bool:
+        """Give a device a new link key: False for one that is not on the network, or sleeps and does not hear."""
+        entry, member = self.log.entries.get(eui64), self.find(eui64)
+        if entry is None or member is None or not member.on:
+            return False
+        if member.device.firmware.sleep is not None or not self.reaches(self.hub, member.device):
+            return False
+        entry.key = member.link_key = self._chance(f"link key {eui64.hex()} {entry.key.hex()}").randbytes(16)
+        self.hub.record("device_log_changed")
+        return True
+
     def refresh(self, entry: Entry) -> bool:
         """Bring an entry to the present: whether its device is heard."""
         member = self.find(entry.eui64)

@@ -104,6 +104,11 @@ def _update_network_key(_view: View, han: Network, _parameter: Any) -> None:
     han.update_network_key()
 
 
+def _update_link_key(_view: View, han: Network, eui64: bytes) -> None:
+    if not han.update_link_key(eui64):
+        raise ValueError(f"{eui64.hex()} cannot be reached")
+
+
 _JOINING = (
     Attribute(
         2,
@@ -135,6 +140,7 @@ CLASSES = (
             Method(5, "restore_PAN", RESTORE, part_method(Network, RESTORE, _restore)),
             Method(7, "remove_mirror", "oct8", part_method(Network, "oct8", _remove_mirror)),
             Method(8, "update_network_key", "i8", part_method(Network, "i8", _update_network_key)),
+            Method(9, "update_link_key", "oct8", part_method(Network, "oct8", _update_link_key)),
         ),
     ),
     InterfaceClass(
@@ -147,6 +153,7 @@ CLASSES = (
             Method(2, "restore", RESTORE, part_method(Network, RESTORE, _restore)),
             Method(5, "remove_mirror", "oct8", part_method(Network, "oct8", _remove_mirror)),
             Method(6, "update_network_keys", "i8", part_method(Network, "i8", _update_network_key)),
+            Method(7, "update_link_keys", "oct8", part_method(Network, "oct8", _update_link_key)),
         ),
     ),
     InterfaceClass(9904, 0, "SETC control", _JOINING, ()),

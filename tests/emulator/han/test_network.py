@@ -179,6 +179,20 @@ def test_a_new_network_key_is_missed_by_who_sleeps(home: Home, clock: Clock) -> 
     assert hub.han.member(gas).network_key == hub.han.network_key
 
 
+def test_a_new_link_key_is_for_who_hears_it(home: Home, clock: Clock) -> None:
+    hub, electricity, gas = parts(home())
+    before = hub.han.member(electricity).link_key
+    assert hub.han.update_link_key(electricity.identity.eui64)
+    assert hub.han.member(electricity).link_key == hub.han.log.entries[electricity.identity.eui64].key != before
+    assert not hub.han.update_link_key(gas.identity.eui64)
+    assert not hub.han.update_link_key(bytes(8))
+    hub.han.update_network_key()
+    hub.power_off()
+    hub.power_on()
+    clock.advance_to(clock.now + HOUR)
+    assert all(member.on for member in hub.han.members)
+
+
 def test_a_fade_makes_the_mirror_stale_and_ends(home: Home, clock: Clock) -> None:
     hub, _, gas = parts(home())
     member = hub.han.member(gas)
