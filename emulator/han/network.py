@@ -335,6 +335,13 @@ class Network:
     def _kind_number(self, kind: str) -> int:
         return next((number for number, name in self._settings.kinds.items() if name == kind), 0)
 
+    def another_kind(self, number: int) -> int:
+        """A number of another kind of device; ValueError where the profile knows no other."""
+        for other in self._settings.kinds:
+            if other != number:
+                return other
+        raise ValueError(f"the profile {self.hub.firmware.name} knows no other kind of device")
+
     def _is_kind(self, member: Member, entry: Entry) -> bool:
         wanted = self._settings.kinds.get(entry.kind)
         return wanted is None or wanted == member.device.firmware.kind
