@@ -147,6 +147,9 @@ def test_the_description_is_openapi_and_names_every_verb(shared: Control) -> Non
         (f"{device}/button", "post"),
         (f"{device}/emergency", "post"),
         (f"{device}/tap", "post"),
+        (f"{device}/join", "post"),
+        ("/premises/{premises}/han", "get"),
+        ("/premises/{premises}/replace-gas", "post"),
         ("/clock", "get"),
         ("/clock/advance", "post"),
     }
