@@ -43,7 +43,7 @@ _SIGNAL_STEP = HOUR
 class Hub(Device):
     """A hub and what it serves on its WAN line."""
 
-    __slots__ = ("_filled", "_saps", "_served", "han", "mirror")
+    __slots__ = ("_saps", "_served", "han", "mirror")
 
     def __init__(
         self,
@@ -63,7 +63,6 @@ class Hub(Device):
             raise ValueError(f"{firmware.name} has no [logical] or no [han] table: a hub needs both")
         self._saps: LogicalDevices = saps
         self.mirror: Mirror | None = None
-        self._filled = False
         self._served: dict[int, LogicalDevice] = {saps.management: LogicalDevice(self)}
         self.han = Network(self, han, saps.han_delay)
         self.kept["han"] = self.han
@@ -73,8 +72,8 @@ class Hub(Device):
             self._serve_electricity(electricity)
         if gas is not None:
             self.han.place(gas, commissioned=True)
-            self._mirror_gas(gas)
-            self._fill()
+            gas.uplink = self
+            self._fill(self._mirror_gas(gas))
 
     @property
     def served(self) -> Mapping[int, LogicalDevice]:
@@ -141,10 +140,9 @@ class Hub(Device):
             return
         meter.uplink = self
         meter.find_hub(self.ready_at)
-        if self.mirror is None:
-            self._mirror_gas(meter)
-        if self.mirror is not None and self.mirror.gas is meter and not self._filled:
-            self._await_filling(self.mirror, self.clock.now)
+        mirror = self.mirror or self._mirror_gas(meter)
+        if mirror.gas is meter and self._saps.gas not in self._served:
+            self._await_filling(mirror, self.clock.now)
 
     def lost(self, meter: Meter) -> None:
         """A meter is not on the HAN, or not any more."""
@@ -173,7 +171,6 @@ class Hub(Device):
             return
         self.mirror.clear()
         self.mirror = None
-        self._filled = False
         self._withdraw(self._saps.gas)
         for gas in self._gas_meters():
             if gas.identity.eui64 != eui64 and self.mirror is None:
@@ -185,14 +182,12 @@ class Hub(Device):
         if self._lose_electricity not in meter.reset:
             meter.reset.append(self._lose_electricity)
 
-    def _mirror_gas(self, gas: GasMeter) -> None:
-        gas.uplink = self
+    def _mirror_gas(self, gas: GasMeter) -> Mirror:
         self.mirror = Mirror(self, gas, self.han, self._saps.mirror_write)
+        return self.mirror
 
-    def _fill(self) -> None:
-        if self.mirror is not None:
-            self._filled = True
-            self._served[self._saps.gas] = self.mirror.logical_device()
+    def _fill(self, mirror: Mirror) -> None:
+        self._served[self._saps.gas] = mirror.logical_device()
 
     def _await_filling(self, mirror: Mirror, since: int) -> None:
         """A new mirror is there for clients once its meter has woken up for the first time after ``since``."""
@@ -200,10 +195,10 @@ class Hub(Device):
 
         def woke() -> None:
             gas.settle()
-            if self.mirror is not mirror or self._filled:
+            if self.mirror is not mirror or self._saps.gas in self._served:
                 return
             if gas.last_wake_up > since:
-                self._fill()
+                self._fill(mirror)
             else:
                 self._await_filling(mirror, since)
 

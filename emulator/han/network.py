@@ -190,9 +190,7 @@ class Network:
         place = _BESIDE_HUB if kind == "electricity" else Place(0, chance.randint(_NEAREST_GAS, _FARTHEST_GAS))
         name = f"{device.identity.device_id} {device.identity.eui64.hex()}"
         member = Member(self, device, Radio(name, device.identity.eui64, place, self.channel))
-        self.medium.add(member.radio)
-        self.members.append(member)
-        device.kept["han"] = member
+        self._enter(member)
         if commissioned:
             key = member.first_key
             member.link_key, member.network_key, member.on = key, self.network_key, True
@@ -206,10 +204,13 @@ class Network:
     def adopt(self, member: Member) -> None:
         """A device of another hub's network, taken away from there, is in range of this hub, which replaces it."""
         member.move(self, self.channel)
+        self._enter(member)
+        self.review(member)
+
+    def _enter(self, member: Member) -> None:
         self.medium.add(member.radio)
         self.members.append(member)
         member.device.kept["han"] = member
-        self.review(member)
 
     def take_away(self, device: Meter) -> None:
         """Take a device out of the dwelling. The hub does not know."""

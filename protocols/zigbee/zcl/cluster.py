@@ -32,6 +32,17 @@ S32: Final[Construct] = Int32sl
 UTC: Final[Construct] = Int32ul
 OCTSTR: Final[Construct] = Prefixed(Int8ul, GreedyBytes)
 REST: Final[Construct] = GreedyBytes
+SNAPSHOT: Final[dict[str, Construct]] = {
+    "snapshot": U32,
+    "time": UTC,
+    "found": U8,
+    "index": U8,
+    "total": U8,
+    "cause": U32,
+    "type": U8,
+    "content": REST,
+}
+"""Fields of a snapshot that is published, of registers (Metering) and of the account (Prepayment) alike."""
 
 
 class AttributeDef(NamedTuple):

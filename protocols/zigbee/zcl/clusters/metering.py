@@ -7,7 +7,7 @@ from typing import Final
 from construct import Array, PrefixedArray, this
 
 from protocols.zigbee.zcl.cluster import (
-    REST,
+    SNAPSHOT,
     U8,
     U16,
     U24,
@@ -127,18 +127,7 @@ METERING: Final = Cluster(
         command(0x03, "RequestFastPollModeResponse", period=U8, end_time=UTC),
         command(0x04, "ScheduleSnapshotResponse", event=U32, schedules=rest_of(group(id=U8, confirmation=U8))),
         command(0x05, "TakeSnapshotResponse", snapshot=U32, confirmation=U8),
-        command(
-            0x06,
-            "PublishSnapshot",
-            snapshot=U32,
-            time=UTC,
-            found=U8,
-            index=U8,
-            total=U8,
-            cause=U32,
-            type=U8,
-            content=REST,
-        ),
+        command(0x06, "PublishSnapshot", **SNAPSHOT),
         command(
             0x07,
             "GetSampledDataResponse",

@@ -6,8 +6,8 @@ from typing import Final
 
 from protocols.zigbee.zcl.cluster import (
     OCTSTR,
-    REST,
     S32,
+    SNAPSHOT,
     U8,
     U16,
     U32,
@@ -102,18 +102,7 @@ PREPAYMENT: Final = Cluster(
         command(0x0C, "SetOverallDebtCap", **_ORDER, cap=S32),
     ),
     commands(
-        command(
-            0x01,
-            "PublishPrepaySnapshot",
-            snapshot=U32,
-            time=UTC,
-            found=U8,
-            index=U8,
-            total=U8,
-            cause=U32,
-            type=U8,
-            content=REST,
-        ),
+        command(0x01, "PublishPrepaySnapshot", **SNAPSHOT),
         command(
             0x02,
             "ChangePaymentModeResponse",
