@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
@@ -18,9 +19,10 @@ ENTRY = "st{u16,bool,oct6,u16,oct4,u16,bits,bits,oct5,oct5}"
 ENTRIES = f"arr {ENTRY}"
 NO_WINDOW = 0xFFFF
 """validity_window of an entry that is made up for however late."""
-_ALWAYS = b"\xff" * 5
+_ANY = 0xFF
 _SEARCHED_DAYS = 400
 
+_HOUR = 3600
 _times, _script, _entries = parse_type(EXECUTION_TIMES), parse_type(EXECUTED_SCRIPT), parse_type(ENTRIES)
 
 
@@ -50,14 +52,43 @@ class Entry(NamedTuple):
     begin: bytes
     end: bytes
 
-    def second(self, day: int, special: int | None) -> int | None:
-        """The second of a local day at which it is due, None for not; ``special`` is the day's special day id."""
-        if not self.enabled or not (_day_of(self.begin, -1) <= day <= _day_of(self.end, 1)):
-            return None
+    @property
+    def days(self) -> range:
+        """The local days from begin to end; none for an entry that is never due."""
+        if not self.enabled or not repeats_hourly_at_most(self.time) or "1" not in self.weekdays + self.special_days:
+            return range(0)
+        return range(_day_of(self.begin, -1), _day_of(self.end, 1) + 1)
+
+    def seconds(self, day: int, special: int | None) -> range:
+        """Seconds of a local day at which it is due, at most 24; ``special`` is the day's special day id."""
+        if day not in self.days:
+            return range(0)
         chosen = self.weekdays[datetime.weekday_of(day) - 1 : datetime.weekday_of(day)] == "1"
         if special is not None and 1 <= special <= len(self.special_days):
             chosen = self.special_days[special - 1] == "1"
-        return datetime.first_time(self.time) if chosen else None
+        if not chosen:
+            return range(0)
+        hour, in_hour = self.time[0], self.time[1] * 60 + self.time[2]
+        if hour == _ANY:
+            return range(in_hour, datetime.DAY, _HOUR)
+        return range(hour * _HOUR + in_hour, hour * _HOUR + in_hour + 1)
+
+
+def is_exact(time: bytes) -> bool:
+    """Whether a time of four octets is one of a day: no wildcard but for the hundredths of a second.
+
+    The execution times of class 22 are (Blue Book: wildcards are allowed in the date).
+    """
+    return time[0] < 24 and time[1] < 60 and time[2] < 60
+
+
+def repeats_hourly_at_most(time: bytes) -> bool:
+    """Whether a switch time of class 10 is one that a device takes.
+
+    Its wildcards make repetitive entries (Blue Book); a device has the time for one an hour, so that minute and second
+    are given.
+    """
+    return is_exact(time if time[0] != _ANY else b"\0" + time[1:])
 
 
 def _day_of(date: bytes, side: int) -> int:
@@ -68,17 +99,26 @@ def _day_of(date: bytes, side: int) -> int:
     return datetime.days_of(year, month, day)
 
 
-@lru_cache(maxsize=1024)
 def single_action(script: bytes, times: bytes, after: int) -> Due | None:
     """When a single action schedule with these attributes is next due after a local second; None for never."""
-    dates = decoded(_times, times)
-    if not dates:
-        return None
-    found = [at for time, date in dates if (at := datetime.next_match(date, time, after)) is not None]
+    today, now = divmod(after, datetime.DAY)
+    found = [
+        day * datetime.DAY + second
+        for second, date in _dates(times)
+        if (day := datetime.next_day(date, today if second > now else today + 1)) is not None
+    ]
     if not found:
         return None
     table, selector = decoded(_script, script)
     return Due(min(found), table, selector)
+
+
+@lru_cache(maxsize=256)
+def _dates(times: bytes) -> tuple[tuple[int, bytes], ...]:
+    """Seconds of the day and dates of attribute 4 of class 22, without those that no SET can have put there."""
+    return tuple(
+        (time[0] * _HOUR + time[1] * 60 + time[2], date) for time, date in decoded(_times, times) if is_exact(time)
+    )
 
 
 @lru_cache(maxsize=256)
@@ -91,34 +131,64 @@ def next_entry(entries: tuple[Entry, ...], special: SpecialDays, after: int) -> 
     """The first entry due after a local second; ``special`` gives a day's special day id or None."""
     if not entries:
         return None
-    today, second = divmod(after, datetime.DAY)
-    for day in range(today, today + _SEARCHED_DAYS):
-        special_id = special(day)
-        found = [
-            Due(day * datetime.DAY + at, entry.table, entry.selector)
+    today = after // datetime.DAY
+    # Asked after each script that ran, so what a day holds and what comes after it are found once.
+    due = _due_on(entries, special, today)
+    place = bisect_right(due, after, key=_instant)
+    return due[place] if place < len(due) else _first_from(entries, special, today + 1)
+
+
+def _instant(due: Due) -> int:
+    return due.local
+
+
+@lru_cache(maxsize=256)
+def _due_on(entries: tuple[Entry, ...], special: SpecialDays, day: int) -> tuple[Due, ...]:
+    """What is due on a local day, in order of time."""
+    special_id = special(day)
+    return tuple(
+        sorted(
+            Due(day * datetime.DAY + second, entry.table, entry.selector)
             for entry in entries
-            if (at := entry.second(day, special_id)) is not None and (day > today or at > second)
-        ]
-        if found:
-            return min(found)
+            for second in entry.seconds(day, special_id)
+        )
+    )
+
+
+@lru_cache(maxsize=256)
+def _first_from(entries: tuple[Entry, ...], special: SpecialDays, first: int) -> Due | None:
+    """The first that is due on local day ``first`` or later; None when nothing is in the days that are searched."""
+    days = [found for entry in entries if (found := entry.days) and found[-1] >= first]
+    if not days:
+        return None
+    first = max(first, min(found[0] for found in days))
+    for day in range(first, min(first + _SEARCHED_DAYS, max(found[-1] for found in days) + 1)):
+        if due := _due_on(entries, special, day):
+            return due[0]
     return None
 
 
 def missed(entries: tuple[Entry, ...], special: SpecialDays, begin: int, end: int) -> list[Due]:
     """Entries due after local second ``begin`` and until ``end`` that are made up for at ``end``, in order of time.
 
-    An entry is when ``end`` is no later than its validity window after it was due (Blue Book, class 10).
+    An entry is, once, when ``end`` is no later than its validity window after it was last due (Blue Book, class 10).
     """
     found: list[Due] = []
-    for day in range(max(begin // datetime.DAY, end // datetime.DAY - _SEARCHED_DAYS), end // datetime.DAY + 1):
-        special_id = special(day)
-        for entry in entries:
-            at = entry.second(day, special_id)
-            if at is None or not begin < day * datetime.DAY + at <= end:
-                continue
-            due = day * datetime.DAY + at
-            if entry.window == NO_WINDOW or end - due <= entry.window * 60:
-                found.append(Due(due, entry.table, entry.selector))
+    last = end // datetime.DAY
+    first = max(begin // datetime.DAY, last - _SEARCHED_DAYS)
+    specials = [special(day) for day in range(first, last + 1)]
+    for entry in entries:
+        due = max(
+            (
+                at
+                for day, special_id in enumerate(specials, first)
+                for second in entry.seconds(day, special_id)
+                if begin < (at := day * datetime.DAY + second) <= end
+            ),
+            default=None,
+        )
+        if due is not None and (entry.window == NO_WINDOW or end - due <= entry.window * 60):
+            found.append(Due(due, entry.table, entry.selector))
     return sorted(found)
 
 

@@ -60,7 +60,7 @@ class FriendlyHours:
         return [
             (day * datetime.DAY + second, entry.selector == BEGIN)
             for entry in self._entries
-            if (second := entry.second(day, special)) is not None
+            for second in entry.seconds(day, special)
         ]
 
 

@@ -159,6 +159,27 @@ def first_time(pattern: bytes, after: int = -1) -> int | None:
     return None
 
 
+@lru_cache(maxsize=4096)
+def next_day(date: bytes, first: int) -> int | None:
+    """The first day from ``first`` on that fits a date pattern; None when none does in the eight years to come."""
+    want_year, want_month, want_day = date[0] << 8 | date[1], date[2], date[3]
+    if not (1 <= want_day <= 31 or want_day in (_ANY, _LAST_DAY, _SECOND_LAST_DAY)):
+        return None
+    if not (1 <= want_month <= 12 or want_month == _ANY) or not (1 <= date[4] <= 7 or date[4] == _ANY):
+        return None
+    last = first + _SEARCHED_DAYS
+    this_year = civil(first)[0]
+    for year in range(this_year, civil(last)[0] + 1):
+        if want_year not in (_ANY_YEAR, year):
+            continue
+        for month in range(1, 13) if want_month == _ANY else (want_month,):
+            begin = days_of(year, month, 1)
+            for days in range(max(begin, first), min(begin + days_in_month(year, month), last)):
+                if date_matches(date, days):
+                    return days
+    return None
+
+
 def next_match(date: bytes, time: bytes, after: int) -> int | None:
     """The first instant later than ``after``, in local seconds, that fits both patterns.
 
@@ -166,13 +187,15 @@ def next_match(date: bytes, time: bytes, after: int) -> int | None:
     """
     if time[2] == _ANY:
         time = time[:2] + b"\0" + time[3:]
-    day, second = divmod(after, DAY)
-    for days in range(day, day + _SEARCHED_DAYS):
-        if date_matches(date, days):
-            found = first_time(time, second if days == day else -1)
-            if found is not None:
-                return days * DAY + found
-    return None
+    today, second = divmod(after, DAY)
+    day = next_day(date, today)
+    if day == today:
+        found = first_time(time, second)
+        if found is not None:
+            return today * DAY + found
+        day = next_day(date, today + 1)
+    found = first_time(time)
+    return None if day is None or found is None else day * DAY + found
 
 
 def occurrence(pattern: bytes, year: int) -> int | None:

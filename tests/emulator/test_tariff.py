@@ -23,6 +23,7 @@ TARIFF_SCRIPTS = obis.parse(SCRIPTS)
 DAY_PROFILES = "arr st{u8,arr st{oct4,oct6,u16}}"
 SEASONS, WEEKS = "arr st{oct,oct12,oct}", "arr st{oct,u8,u8,u8,u8,u8,u8,u8}"
 ENTRY = "st{u16,bool,oct6,u16,oct4,u16,bits,bits,oct5,oct5}"
+ENTRIES = f"arr {ENTRY}"
 ANY_DAY, ALWAYS = "1111111", b"\xff" * 5
 
 Esme = Callable[..., ElectricityMeter]
@@ -199,6 +200,62 @@ def test_a_schedule_switches_the_supply(meter: ElectricityMeter, clock: Clock, h
     assert [item[1] for item in keeper.get(10, SCHEDULE)] == [False, True]
     keeper.act(10, SCHEDULE, 3, "st{u16,u16}", [1, 9])
     assert keeper.get(10, SCHEDULE) == []
+
+
+def test_an_entry_with_a_wildcard_hour_repeats(meter: ElectricityMeter, clock: Clock, hand: Any) -> None:
+    keeper = hand(meter)
+    billing = [1, True, obis.parse(BILLING), 1, bytes.fromhex("FF1E0000"), 0, "1000000", "", ALWAYS, ALWAYS]
+    keeper.act(10, SCHEDULE, 2, ENTRY, billing)
+    clock.advance_to(START + 9 * DAY)  # from a Thursday on, over one Monday
+    rows = keeper.rows("0-0:98.1.0")
+    assert [row[0] for row in rows] == [pack_utc(START + 4 * DAY + n * HOUR + 30 * MINUTE) for n in range(24)][
+        -len(rows) :
+    ]
+    assert len(rows) > 12
+
+
+@pytest.mark.parametrize("time", ["FF000000", "06FF0000", "0600FF00", "18000000", "063C0000", "06003C00", "FFFFFFFF"])
+def test_wildcards_of_a_single_action_are_in_its_date(meter: ElectricityMeter, hand: Any, time: str) -> None:
+    keeper = hand(meter)
+    kept = [[bytes.fromhex("060000FF"), ALWAYS]]
+    keeper.set(22, SINGLE, 4, "arr st{oct4,oct5}", kept)
+    with pytest.raises(AccessRefused) as refused:
+        keeper.set(22, SINGLE, 4, "arr st{oct4,oct5}", [*kept, [bytes.fromhex(time), ALWAYS]])
+    assert refused.value.result is DataAccessResult.OTHER_REASON
+    assert keeper.get(22, SINGLE, 4) == kept
+
+
+@pytest.mark.parametrize("time", ["06FF0000", "0600FF00", "FFFF0000", "18000000"])
+def test_entries_that_repeat_within_the_hour_are_refused(meter: ElectricityMeter, hand: Any, time: str) -> None:
+    keeper = hand(meter)
+    for put in (
+        lambda: keeper.act(10, SCHEDULE, 2, ENTRY, entry(1, time)),
+        lambda: keeper.set(10, SCHEDULE, 2, ENTRIES, [entry(1, time)]),
+    ):
+        with pytest.raises(AccessRefused) as refused:
+            put()
+        assert refused.value.result is DataAccessResult.OTHER_REASON
+    assert keeper.get(10, SCHEDULE) == []
+
+
+@pytest.mark.timeout(30)
+def test_full_tables_cost_little_however_far_time_goes(meter: ElectricityMeter, clock: Clock, hand: Any) -> None:
+    """Three months of everything that may be scheduled, most of it never due, some each day."""
+    keeper = hand(meter)
+    never = bytes.fromhex("FFFF021EFF")
+    keeper.set(11, SPECIAL, 2, "arr st{u16,oct5,u8}", [[n, never, 1] for n in range(255)])
+    times = [[bytes((n % 24, 0, 0, 0)), ALWAYS if n < 24 else never] for n in range(32)]
+    keeper.set(22, SINGLE, 4, "arr st{oct4,oct5}", times)
+    rare = [
+        [n, True, obis.parse(BILLING), 2, bytes((1, n, 0, 0)), 0xFFFF, "0000000", "1", ALWAYS, ALWAYS]
+        for n in range(60)
+    ]
+    keeper.set(10, SCHEDULE, 2, ENTRIES, [*rare, entry(60, "FF1E0000"), entry(61, "01000000")])
+    clock.advance_to(START + 45 * DAY)
+    meter.power_off()
+    clock.advance_to(START + 90 * DAY)
+    meter.power_on()
+    assert keeper.get(22, SINGLE, 4) == times
 
 
 @pytest.mark.parametrize(("window", "made_up"), [(0xFFFF, True), (90, True), (30, False)])

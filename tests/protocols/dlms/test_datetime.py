@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as stdlib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocols.dlms import datetime
@@ -117,6 +117,22 @@ def test_first_time_is_the_first(hour: int, minute: int, second: int, after: int
         assert fits(found)
     for at in range(after + 1, min(after + 200, DAY) if found is None else min(found, after + 200)):
         assert not fits(at)
+
+
+some_dates = st.tuples(
+    st.sampled_from([b"\xff\xff", b"\x07\xea", b"\x07\xec", b"\x07\xd0"]),
+    st.sampled_from([0, 1, 2, 12, 13, 0xFD, 0xFE, 0xFF]),
+    st.sampled_from([0, 1, 28, 29, 30, 31, 32, 0xFC, 0xFD, 0xFE, 0xFF]),
+    st.sampled_from([0, 1, 7, 8, 0xFF]),
+).map(lambda fields: fields[0] + bytes(fields[1:]))
+
+
+@settings(max_examples=40)
+@given(some_dates, st.dates(stdlib.date(2025, 1, 1), stdlib.date(2029, 1, 1)))
+def test_next_day_is_the_first_that_matches(date: bytes, begin: stdlib.date) -> None:
+    first = (begin - EPOCH).days
+    found = datetime.next_day(date, first)
+    assert found == next((day for day in range(first, first + 366 * 8) if datetime.date_matches(date, day)), None)
 
 
 def test_next_match() -> None:

@@ -26,6 +26,8 @@ from rigs.services.s1sp.store import STORE, Store
 SITES = ("primary", "secondary")
 ORIGINATOR = bytes.fromhex("90B3D51F30010000")
 TIMING = "\n[timing]\ntick_ms = 10\nheartbeat = 3\nelection = 14\nsettle = 10\nanswer_s = 1.0\n"
+PATIENCE_S = 60
+"""Within which a cluster of which two members live has a leader, however busy the machine is."""
 _PORTS, _BLOCK, _STEP = range(20_000, 32_000), 400, 20
 """Ports below those that systems give to those who dial; a session of tests has a block of them."""
 
@@ -142,6 +144,11 @@ class Cluster:
             self.dying[name] = pid
             os.kill(pid, number)
 
+    async def gone(self) -> None:
+        """Until the system has taken what was killed, and its locks on the stores."""
+        while any(_alive(pid) for pid in self.dying.values()):
+            await asyncio.sleep(0.001)
+
     def between(self, first: str, second: str) -> list[Pipe]:
         return [self.pipes[first, second], self.pipes[second, first]]
 
@@ -159,7 +166,7 @@ class Cluster:
         return "".join(path.read_text() for path in sorted(self.folder.glob("*.log")))
 
     async def ask(
-        self, site: str, method: str, path: str, content: object = None, timeout: float = 3.0, token: str | None = None
+        self, site: str, method: str, path: str, content: object = None, timeout: float = 15.0, token: str | None = None
     ) -> Answer:
         """One request on a connection of its own."""
         where = self.file.member(site).http
@@ -188,16 +195,21 @@ class Cluster:
             return Answer(int(status.split()[1]), json.loads(rest.partition(b"\r\n\r\n")[2]))
         return Answer(0)
 
-    async def insist(self, site: str, method: str, path: str, content: object = None, seconds: float = 20.0) -> Any:
-        """Ask again while it answers 503 or not at all; what it says then."""
-        async with asyncio.timeout(seconds):
+    async def answer(self, site: str, method: str, path: str, content: object = None) -> Answer:
+        """Ask again while it answers 503 or not at all: on a busy machine the members may be holding an election."""
+        async with asyncio.timeout(PATIENCE_S):
             while (answer := await self.ask(site, method, path, content)).status in (0, 503):
                 await asyncio.sleep(0.02)
+        return answer
+
+    async def insist(self, site: str, method: str, path: str, content: object = None) -> Any:
+        """What it says when it says yes."""
+        answer = await self.answer(site, method, path, content)
         assert answer.status == 200, answer
         return answer.content
 
-    async def led_by(self, name: str, seconds: float = 20.0) -> None:
-        async with asyncio.timeout(seconds):
+    async def led_by(self, name: str) -> None:
+        async with asyncio.timeout(PATIENCE_S):
             while True:
                 answer = await self.ask(name, "GET", "/status")
                 if answer.status == 200 and answer.content["leader"] == name and answer.content["issuing"]:

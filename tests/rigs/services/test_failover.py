@@ -128,7 +128,7 @@ async def one_run(make, seed: int, folder: Path) -> Run:
                 assert (again["utrn"], again["counter"]) == run.answered[transaction]
         for name in ("primary", "secondary", "witness"):
             cluster.kill(name)
-        await asyncio.sleep(0.02)  # until the system has taken the locks of the dead from their stores
+        await cluster.gone()
         check_stores(cluster, run)
     check_meters(run)
     return run

@@ -181,7 +181,7 @@ def test_members_run_until_they_are_told_to_stop(tmp_path: Path, smets1, spawner
         assert "not usable as the store of witness: database is locked" in twice
         for process, number in zip(started, (signal.SIGINT, signal.SIGTERM), strict=True):
             process.send_signal(number)
-            out, err = process.communicate(timeout=10)
+            out, err = process.communicate(timeout=60)
             assert (process.returncode, out) == (0, ""), err
             assert "Traceback" not in err
     finally:
