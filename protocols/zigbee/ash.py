@@ -11,124 +11,45 @@ are integer nanoseconds of any one clock.
 
 from __future__ import annotations
 
-from binascii import crc_hqx
 from collections import deque
 from dataclasses import dataclass
-from enum import Enum, IntEnum
-from typing import Final, TypeAlias
+from typing import Final
 
 from protocols.errors import FrameError, LocalProtocolError
+from protocols.zigbee.ash_events import (
+    Connected,
+    Counters,
+    Discarded,
+    Event,
+    Failed,
+    Received,
+    ResetCode,
+    ResetRequested,
+    Settings,
+    State,
+)
+from protocols.zigbee.ash_frames import (
+    ACK,
+    CANCEL,
+    ERROR,
+    FLAG,
+    MAX_DATA,
+    MAX_RAW,
+    MIN_DATA,
+    NAK,
+    NOT_READY,
+    RETRANSMITTED,
+    RST,
+    RSTACK,
+    SUBSTITUTE,
+    XOFF,
+    XON,
+    decode,
+    encode,
+    randomise,
+)
 
-FLAG: Final = 0x7E
-ESCAPE: Final = 0x7D
-XON: Final = 0x11
-XOFF: Final = 0x13
-SUBSTITUTE: Final = 0x18
-CANCEL: Final = 0x1A
 VERSION: Final = 2
-MIN_DATA: Final = 3
-MAX_DATA: Final = 128
-_MAX_RAW: Final = 2 * (1 + MAX_DATA + 2)
-_RST: Final = 0xC0
-_RSTACK: Final = 0xC1
-_ERROR: Final = 0xC2
-_RETRANSMITTED: Final = 0x08
-_NOT_READY: Final = 0x08
-_MS: Final = 1_000_000
-
-
-class ResetCode(IntEnum):
-    """Why the processor started or failed: in RSTACK and ERROR."""
-
-    UNKNOWN = 0x00
-    EXTERNAL = 0x01
-    POWER_ON = 0x02
-    WATCHDOG = 0x03
-    ASSERT = 0x06
-    BOOTLOADER = 0x09
-    SOFTWARE = 0x0B
-    ACK_TIMEOUTS = 0x51
-
-
-class State(Enum):
-    """Where a link is."""
-
-    CLOSED = "closed"
-    RESETTING = "resetting"
-    CONNECTED = "connected"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """Limits of one end. Times in ns; the defaults are UG101's.
-
-    ``window``: DATA frames on their way at once, 1..7. ``queue``: payloads that may wait behind them. ``timeouts``:
-    waits in a row without an acknowledgement before the link is given up.
-    """
-
-    window: int = 3
-    queue: int = 256
-    timeouts: int = 4
-    ack_initial: int = 1600 * _MS
-    ack_least: int = 400 * _MS
-    ack_most: int = 3200 * _MS
-    not_ready: int = 1000 * _MS
-    reset_wait: int = 3200 * _MS
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.window <= 7:
-            raise LocalProtocolError(f"an ASH window of {self.window}", expected="1..7")
-
-
-@dataclass(frozen=True, slots=True)
-class ResetRequested:
-    """The host wants the processor to start again; nothing is taken until :meth:`AshNcp.start`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Connected:
-    """The processor has started: sequences are at zero. ``code`` is a :class:`ResetCode` or one nobody knows."""
-
-    code: int
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """The data of one DATA frame, in order and once: 3..128 octets, without the randomiser."""
-
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Discarded:
-    """A frame that was not taken, and why."""
-
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """The link is lost until a reset."""
-
-    code: int
-    why: str
-
-
-Event: TypeAlias = ResetRequested | Connected | Received | Discarded | Failed
-
-
-@dataclass(slots=True)
-class Counters:
-    """What a link has seen since it was made."""
-
-    received: int = 0
-    duplicates: int = 0
-    bad: int = 0
-    resent: int = 0
-    naks_sent: int = 0
-    naks_received: int = 0
-    timeouts: int = 0
 
 
 @dataclass(slots=True)
@@ -136,49 +57,6 @@ class _Outstanding:
     data: bytes
     sent_at: int
     again: bool = False
-
-
-def _mask() -> bytes:
-    register, octets = 0x42, bytearray()
-    for _ in range(MAX_DATA):
-        octets.append(register)
-        register = register >> 1 ^ (0xB8 if register & 1 else 0)
-    return bytes(octets)
-
-
-_MASK: Final = _mask()
-_STUFFED: Final = {
-    octet: bytes((ESCAPE, octet ^ 0x20)) if octet in (FLAG, ESCAPE, XON, XOFF, SUBSTITUTE, CANCEL) else bytes((octet,))
-    for octet in range(256)
-}
-
-
-def randomise(data: bytes) -> bytes:
-    """``data`` (at most 128 octets) under the randomiser; the same again takes it off."""
-    size = len(data)
-    return (int.from_bytes(data, "big") ^ int.from_bytes(_MASK[:size], "big")).to_bytes(size, "big")
-
-
-def encode(control: int, data: bytes = b"") -> bytes:
-    """A frame as it is on the line, with CRC, stuffing and flag. ``data`` of a DATA frame is randomised before."""
-    body = bytes((control,)) + data
-    body += crc_hqx(body, 0xFFFF).to_bytes(2, "big")
-    return b"".join([_STUFFED[octet] for octet in body]) + bytes((FLAG,))
-
-
-def decode(raw: bytes) -> tuple[int, bytes]:
-    """Control octet and data of what stood before a flag. FrameError for length, stuffing or CRC."""
-    body = raw
-    if ESCAPE in raw:
-        first, *rest = raw.split(bytes((ESCAPE,)))
-        if not all(rest):
-            raise FrameError("an ASH escape with nothing behind it")
-        body = first + b"".join(bytes((part[0] ^ 0x20,)) + part[1:] for part in rest)
-    if not 3 <= len(body) <= 1 + MAX_DATA + 2:
-        raise FrameError(f"an ASH frame of {len(body)} octets", expected="3..131")
-    if crc_hqx(body, 0xFFFF):
-        raise FrameError(f"an ASH frame with control {body[0]:02X} whose CRC is wrong")
-    return body[0], body[1:-2]
 
 
 class _Link:
@@ -247,10 +125,10 @@ class _Link:
     def output(self) -> bytes:
         """What is to be written now, each octet once; adds an acknowledgement that no DATA frame has carried."""
         if self._nak_owed:
-            self._out.extend(encode(0xA0 | self._expected))
+            self._out.extend(encode(NAK | self._expected))
             self.counters.naks_sent += 1
         elif self._ack_owed:
-            self._out.extend(encode(0x80 | self._expected))
+            self._out.extend(encode(ACK | self._expected))
         self._nak_owed = self._ack_owed = False
         octets = bytes(self._out)
         self._out.clear()
@@ -271,7 +149,7 @@ class _Link:
             elif octet == CANCEL:
                 self._raw.clear()
                 self._discarding = False
-            elif octet == SUBSTITUTE or (len(self._raw) >= _MAX_RAW and octet not in (XON, XOFF)):
+            elif octet == SUBSTITUTE or (len(self._raw) >= MAX_RAW and octet not in (XON, XOFF)):
                 self._raw.clear()
                 self._discarding = True
             elif octet not in (XON, XOFF) and not self._discarding:
@@ -315,7 +193,7 @@ class _Link:
         except FrameError as error:
             self._bad(events, str(error))
             return
-        if control in (_RST, _RSTACK, _ERROR):
+        if control in (RST, RSTACK, ERROR):
             self._control(control, data, events)
         elif self.state is not State.CONNECTED:
             self._unconnected(control, events)
@@ -325,7 +203,7 @@ class _Link:
         elif control >> 5 in (4, 5) and not data:
             if not self._acknowledged(control & 7, now, events):
                 return
-            self._quiet_until = now + self._settings.not_ready if control & _NOT_READY else None
+            self._quiet_until = now + self._settings.not_ready if control & NOT_READY else None
             if control >> 5 == 5:
                 self.counters.naks_received += 1
                 self._resend(now)
@@ -346,7 +224,7 @@ class _Link:
             self._ack_owed = True
             self.counters.received += 1
             events.append(Received(randomise(data)))
-        elif control & _RETRANSMITTED:
+        elif control & RETRANSMITTED:
             self.counters.duplicates += 1
             self._ack_owed = True
         else:
@@ -369,7 +247,7 @@ class _Link:
         return True
 
     def _put(self, sequence: int, frame: _Outstanding) -> None:
-        again = _RETRANSMITTED if frame.again else 0
+        again = RETRANSMITTED if frame.again else 0
         self._out.extend(encode(sequence << 4 | again | self._expected, frame.data))
         self._ack_owed = False
 
@@ -404,7 +282,7 @@ class AshNcp(_Link):
         """Start anew, asked for or not: everything queued is forgotten, RSTACK tells the host why."""
         self._clear(State.CONNECTED)
         self._out.clear()
-        self._out.extend(encode(_RSTACK, bytes((VERSION, code))))
+        self._out.extend(encode(RSTACK, bytes((VERSION, code))))
 
     def fail(self, code: int = ResetCode.ASSERT) -> None:
         """Stop with an ERROR frame, which answers every frame but RST from now on."""
@@ -413,10 +291,10 @@ class AshNcp(_Link):
         self._error()
 
     def _error(self) -> None:
-        self._out.extend(encode(_ERROR, bytes((VERSION, self._code))))
+        self._out.extend(encode(ERROR, bytes((VERSION, self._code))))
 
     def _control(self, control: int, data: bytes, events: list[Event]) -> None:
-        if control == _RST and not data:
+        if control == RST and not data:
             self._clear(State.RESETTING)
             self._out.clear()
             events.append(ResetRequested())
@@ -445,7 +323,7 @@ class AshHost(_Link):
         self._ask(now)
 
     def _ask(self, now: int) -> None:
-        self._out.extend(bytes((CANCEL,)) + encode(_RST))
+        self._out.extend(bytes((CANCEL,)) + encode(RST))
         self._deadline = now + self._settings.reset_wait
 
     def _expired(self, now: int, events: list[Event]) -> None:
@@ -459,11 +337,28 @@ class AshHost(_Link):
             self._ask(now)
 
     def _control(self, control: int, data: bytes, events: list[Event]) -> None:
-        if control == _RST or len(data) != 2 or data[0] != VERSION:
+        if control == RST or len(data) != 2 or data[0] != VERSION:
             self._bad(events, f"an ASH frame with control {control:02X} and data {data.hex()} from the processor")
-        elif control == _ERROR or self.state is State.CONNECTED:  # ERROR, or a start that nobody asked for
+        elif control == ERROR or self.state is State.CONNECTED:  # ERROR, or a start that nobody asked for
             self._clear(State.FAILED)
             events.append(Failed(data[1], f"the processor failed or restarted, code {data[1]:02X}"))
         elif self.state is State.RESETTING:
             self._clear(State.CONNECTED)
             events.append(Connected(data[1]))
+
+
+__all__ = [
+    "VERSION",
+    "AshHost",
+    "AshNcp",
+    "Connected",
+    "Counters",
+    "Discarded",
+    "Event",
+    "Failed",
+    "Received",
+    "ResetCode",
+    "ResetRequested",
+    "Settings",
+    "State",
+]

@@ -96,8 +96,8 @@ class Reassembly:
         number = 0 if block.part is Part.FIRST else block.number
         if block.part is Part.FIRST:
             self._begin(block.number)
-        elif number == 0 or (self.total is not None and number >= self.total):
-            raise DecodeError(f"block {number} of {self.total}", expected="one of the message")
+        elif not 1 <= number < (self.total or MAX_BLOCKS):
+            raise DecodeError(f"block {number} of {self.total or 'a message'}", expected="one of the message")
         again = number in self._blocks
         if not again:
             if self._held + len(payload) > self._limit:

@@ -1,118 +1,44 @@
-"""Commands of TI's ZNP radio processor that Zigbee hosts use, declared with ``construct``.
+"""Commands of TI's ZNP radio processor that Zigbee hosts use, declared with ``construct``; :data:`COMMANDS` has all.
 
-Source: TI "Z-Stack Monitor and Test API" (Z-Stack 1.2 and 3.0), "CC2530-ZNP Interface Specification". :data:`COMMANDS`
-has them by subsystem and id. Values are plain mappings with the names of the declarations: EUI-64s are ``bytes`` of 8
-as printed, addresses, statuses and ids numbers, lists lists.
+Source: TI "Z-Stack Monitor and Test API" (Z-Stack 1.2 and 3.0), "CC2530-ZNP Interface Specification". Those of the ZDO
+subsystem are in :mod:`protocols.zigbee.znp.zdo`, the codec of data messages that runs for each of them is in
+:mod:`protocols.zigbee.znp.data`. Values are plain mappings with the names of the declarations: EUI-64s are ``bytes`` of
+8 as printed, addresses, statuses and ids numbers, lists lists.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import IntEnum
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from construct import (
-    Construct,
-    GreedyBytes,
-    Int8sl,
-    Int8ul,
-    Int16ul,
-    Int32ul,
-    Prefixed,
-    PrefixedArray,
-    Struct,
-    Terminated,
-)
+from construct import GreedyBytes, Int8sl, Int8ul, Int16ul, Int32ul
 
 from protocols.errors import DecodeError, LocalProtocolError
 from protocols.zigbee.declared import EUI, Values, build, parse
 from protocols.zigbee.mt import Frame, Kind, Subsystem
-
-
-class Status(IntEnum):
-    """Statuses of answers and confirms that the emulated processor gives."""
-
-    SUCCESS = 0x00
-    FAILURE = 0x01
-    INVALID_PARAMETER = 0x02
-    NV_ITEM_CREATED = 0x09
-    NV_OPERATION_FAILED = 0x0A
-    NV_BAD_LENGTH = 0x0C
-    APS_NO_ACK = 0xB7
-    NWK_INVALID_REQUEST = 0xC2
-    NWK_NO_ROUTE = 0xCD
-    MAC_NO_ACK = 0xE9
-    MAC_TRANSACTION_EXPIRED = 0xF0
-
-
-class DeviceState(IntEnum):
-    """What a ZDO state change tells (ZDO_STATE_CHANGE_IND)."""
-
-    HOLD = 0
-    INITIALISED = 1
-    DISCOVERING = 2
-    COORDINATOR_STARTING = 8
-    COORDINATOR = 9
-
-
-class AddressMode(IntEnum):
-    """How an extended data request names its destination."""
-
-    GROUP = 1
-    SHORT = 2
-    EXTENDED = 3
-    BROADCAST = 15
-
-
-def fields(*declared: Construct) -> Construct:
-    """A layout of these fields and nothing after them."""
-    return Struct(*declared, Terminated)
-
-
-_STATUS: Final = fields("status" / Int8ul)
-_SHORT_BYTES: Final = Prefixed(Int8ul, GreedyBytes)
-_LONG_BYTES: Final = Prefixed(Int16ul, GreedyBytes)
-_CLUSTERS: Final = PrefixedArray(Int8ul, Int16ul)
-
-
-class Command(NamedTuple):
-    """One command: what the host asks and the processor answers, or, of an event (no ``answer``), what it tells."""
-
-    name: str
-    subsystem: Subsystem
-    id: int
-    fields: Construct
-    answer: Construct | None
-
-
-def _request(name: str, subsystem: Subsystem, id: int, *declared: Construct, answer: Construct = _STATUS) -> Command:
-    return Command(name, subsystem, id, fields(*declared), answer)
-
-
-def _event(name: str, subsystem: Subsystem, id: int, *declared: Construct) -> Command:
-    return Command(name, subsystem, id, fields(*declared), None)
-
+from protocols.zigbee.znp import zdo
+from protocols.zigbee.znp.command import LONG_BYTES, SHORT_BYTES, SHORT_LIST, Command, event, fields, request
 
 _SYS: Final = Subsystem.SYS
 _AF: Final = Subsystem.AF
-_ZDO: Final = Subsystem.ZDO
 _SAPI: Final = Subsystem.SAPI
 _UTIL: Final = Subsystem.UTIL
+_APP_CONFIG: Final = Subsystem.APP_CONFIG
 
-RESET_REQUEST: Final = _event("reset", _SYS, 0x00, "type" / Int8ul)
-RESET_INDICATION: Final = _event(
+RESET_REQUEST: Final = event("reset", _SYS, 0x00, "type" / Int8ul)
+RESET_INDICATION: Final = event(
     "resetInd",
     _SYS,
     0x80,
-    "reason" / Int8ul,
+    "reason" / Int8ul,  # 0 power, 1 reset pin, 2 watchdog
     "transport" / Int8ul,
     "product" / Int8ul,
     "major" / Int8ul,
     "minor" / Int8ul,
     "hardware" / Int8ul,
 )
-PING: Final = _request("ping", _SYS, 0x01, answer=fields("capabilities" / Int16ul))
-VERSION: Final = _request(
+PING: Final = request("ping", _SYS, 0x01, answer=fields("capabilities" / Int16ul))
+VERSION: Final = request(
     "version",
     _SYS,
     0x02,
@@ -125,20 +51,22 @@ VERSION: Final = _request(
         "revision" / Int32ul,
     ),
 )
-GET_EXTENDED_ADDRESS: Final = _request("getExtAddr", _SYS, 0x04, answer=fields("eui" / EUI))
-NV_INIT: Final = _request("osalNvItemInit", _SYS, 0x07, "id" / Int16ul, "length" / Int16ul, "value" / _SHORT_BYTES)
-_NV_READ_ANSWER: Final = fields("status" / Int8ul, "value" / _SHORT_BYTES)
-NV_READ: Final = _request("osalNvRead", _SYS, 0x08, "id" / Int16ul, "offset" / Int8ul, answer=_NV_READ_ANSWER)
-NV_WRITE: Final = _request("osalNvWrite", _SYS, 0x09, "id" / Int16ul, "offset" / Int8ul, "value" / _SHORT_BYTES)
-STACK_TUNE: Final = _request(
+GET_EXTENDED_ADDRESS: Final = request("getExtAddr", _SYS, 0x04, answer=fields("eui" / EUI))
+NV_INIT: Final = request("osalNvItemInit", _SYS, 0x07, "id" / Int16ul, "length" / Int16ul, "value" / SHORT_BYTES)
+_NV_READ_ANSWER: Final = fields("status" / Int8ul, "value" / SHORT_BYTES)
+NV_READ: Final = request("osalNvRead", _SYS, 0x08, "id" / Int16ul, "offset" / Int8ul, answer=_NV_READ_ANSWER)
+NV_WRITE: Final = request("osalNvWrite", _SYS, 0x09, "id" / Int16ul, "offset" / Int8ul, "value" / SHORT_BYTES)
+RANDOM: Final = request("random", _SYS, 0x0C, answer=fields("value" / Int16ul))
+STACK_TUNE: Final = request(
     "stackTune", _SYS, 0x0F, "operation" / Int8ul, "value" / Int8sl, answer=fields("value" / Int8ul)
 )
-NV_DELETE: Final = _request("osalNvDelete", _SYS, 0x12, "id" / Int16ul, "length" / Int16ul)
-NV_LENGTH: Final = _request("osalNvLength", _SYS, 0x13, "id" / Int16ul, answer=fields("length" / Int16ul))
-NV_READ_LONG: Final = _request("osalNvReadExt", _SYS, 0x1C, "id" / Int16ul, "offset" / Int16ul, answer=_NV_READ_ANSWER)
-NV_WRITE_LONG: Final = _request("osalNvWriteExt", _SYS, 0x1D, "id" / Int16ul, "offset" / Int16ul, "value" / _LONG_BYTES)
+NV_DELETE: Final = request("osalNvDelete", _SYS, 0x12, "id" / Int16ul, "length" / Int16ul)
+NV_LENGTH: Final = request("osalNvLength", _SYS, 0x13, "id" / Int16ul, answer=fields("length" / Int16ul))
+SET_POWER: Final = request("setTxPower", _SYS, 0x14, "power" / Int8sl, answer=fields("power" / Int8sl))
+NV_READ_LONG: Final = request("osalNvReadExt", _SYS, 0x1C, "id" / Int16ul, "offset" / Int16ul, answer=_NV_READ_ANSWER)
+NV_WRITE_LONG: Final = request("osalNvWriteExt", _SYS, 0x1D, "id" / Int16ul, "offset" / Int16ul, "value" / LONG_BYTES)
 
-REGISTER: Final = _request(
+REGISTER: Final = request(
     "register",
     _AF,
     0x00,
@@ -147,10 +75,10 @@ REGISTER: Final = _request(
     "device" / Int16ul,
     "version" / Int8ul,
     "latency" / Int8ul,
-    "inputs" / _CLUSTERS,
-    "outputs" / _CLUSTERS,
+    "inputs" / SHORT_LIST,
+    "outputs" / SHORT_LIST,
 )
-DATA_REQUEST: Final = _request(
+DATA_REQUEST: Final = request(
     "dataRequest",
     _AF,
     0x01,
@@ -161,9 +89,9 @@ DATA_REQUEST: Final = _request(
     "transaction" / Int8ul,
     "options" / Int8ul,
     "radius" / Int8ul,
-    "data" / _SHORT_BYTES,
+    "data" / SHORT_BYTES,
 )
-DATA_REQUEST_EXTENDED: Final = _request(
+DATA_REQUEST_EXTENDED: Final = request(
     "dataRequestExt",
     _AF,
     0x02,
@@ -176,10 +104,35 @@ DATA_REQUEST_EXTENDED: Final = _request(
     "transaction" / Int8ul,
     "options" / Int8ul,
     "radius" / Int8ul,
-    "data" / _LONG_BYTES,
+    "data" / LONG_BYTES,
 )
-DATA_CONFIRM: Final = _event("dataConfirm", _AF, 0x80, "status" / Int8ul, "endpoint" / Int8ul, "transaction" / Int8ul)
-INCOMING_MESSAGE: Final = _event(
+DATA_REQUEST_ROUTED: Final = request(
+    "dataRequestSrcRtg",
+    _AF,
+    0x03,
+    "destination" / Int16ul,
+    "destination_endpoint" / Int8ul,
+    "source_endpoint" / Int8ul,
+    "cluster" / Int16ul,
+    "transaction" / Int8ul,
+    "options" / Int8ul,
+    "radius" / Int8ul,
+    "relays" / SHORT_LIST,
+    "data" / SHORT_BYTES,
+)
+DELETE: Final = request("delete", _AF, 0x04, "endpoint" / Int8ul)
+INTER_PAN: Final = request("interPanCtl", _AF, 0x10, "command" / Int8ul, "data" / GreedyBytes)
+DATA_RETRIEVE: Final = request(
+    "dataRetrieve",
+    _AF,
+    0x12,
+    "timestamp" / Int32ul,
+    "index" / Int16ul,
+    "length" / Int8ul,  # 0: forget the message
+    answer=fields("status" / Int8ul, "data" / SHORT_BYTES),
+)
+DATA_CONFIRM: Final = event("dataConfirm", _AF, 0x80, "status" / Int8ul, "endpoint" / Int8ul, "transaction" / Int8ul)
+INCOMING_MESSAGE: Final = event(
     "incomingMsg",
     _AF,
     0x81,
@@ -193,88 +146,43 @@ INCOMING_MESSAGE: Final = _event(
     "secured" / Int8ul,
     "timestamp" / Int32ul,
     "sequence" / Int8ul,
-    "data" / _SHORT_BYTES,
+    "data" / SHORT_BYTES,
+    "mac_source" / Int16ul,
+    "radius" / Int8ul,
+)
+INCOMING_LONG: Final = event(
+    "incomingMsgExt",
+    _AF,
+    0x82,
+    "group" / Int16ul,
+    "cluster" / Int16ul,
+    "mode" / Int8ul,
+    "source" / EUI,  # a short address stands in its last two octets
+    "source_endpoint" / Int8ul,
+    "source_pan" / Int16ul,
+    "destination_endpoint" / Int8ul,
+    "broadcast" / Int8ul,
+    "lqi" / Int8ul,
+    "secured" / Int8ul,
+    "timestamp" / Int32ul,
+    "sequence" / Int8ul,
+    "length" / Int16ul,  # of the data, which is fetched by its timestamp
     "mac_source" / Int16ul,
     "radius" / Int8ul,
 )
 
-NODE_DESCRIPTOR: Final = _request("nodeDescReq", _ZDO, 0x02, "destination" / Int16ul, "about" / Int16ul)
-SIMPLE_DESCRIPTOR: Final = _request(
-    "simpleDescReq", _ZDO, 0x04, "destination" / Int16ul, "about" / Int16ul, "endpoint" / Int8ul
+READ_CONFIGURATION: Final = request(
+    "readConfiguration",
+    _SAPI,
+    0x04,
+    "id" / Int8ul,
+    answer=fields("status" / Int8ul, "id" / Int8ul, "value" / SHORT_BYTES),
 )
-ACTIVE_ENDPOINTS: Final = _request("activeEpReq", _ZDO, 0x05, "destination" / Int16ul, "about" / Int16ul)
-PERMIT_JOIN: Final = _request(
-    "mgmtPermitJoinReq",
-    _ZDO,
-    0x36,
-    "mode" / Int8ul,
-    "destination" / Int16ul,
-    "duration" / Int8ul,
-    "significance" / Int8ul,
-)
-CALLBACK_REGISTER: Final = _request("msgCbRegister", _ZDO, 0x3E, "cluster" / Int16ul)
-STARTUP: Final = _request("startupFromApp", _ZDO, 0x40, "delay" / Int16ul)
-ROUTE_DISCOVERY: Final = _request(
-    "extRouteDisc", _ZDO, 0x45, "destination" / Int16ul, "options" / Int8ul, "radius" / Int8ul
-)
-ROUTE_CHECK: Final = _request("extRouteChk", _ZDO, 0x46, "destination" / Int16ul, "status" / Int8ul, "options" / Int8ul)
-FIND_GROUP: Final = _request(
-    "extFindGroup",
-    _ZDO,
-    0x4A,
-    "endpoint" / Int8ul,
-    "group" / Int16ul,
-    answer=fields("status" / Int8ul, "group" / Int16ul, "name" / _SHORT_BYTES),
-)
-ADD_GROUP: Final = _request("extAddGroup", _ZDO, 0x4B, "endpoint" / Int8ul, "group" / Int16ul, "name" / _SHORT_BYTES)
-NETWORK_INFO: Final = _request(
-    "extNwkInfo",
-    _ZDO,
-    0x50,
-    answer=fields(
-        "short" / Int16ul,
-        "state" / Int8ul,
-        "pan" / Int16ul,
-        "parent" / Int16ul,
-        "extended_pan" / EUI,
-        "parent_eui" / EUI,
-        "channel" / Int8ul,
-    ),
-)
-PERMIT_JOIN_RESPONSE: Final = _event("mgmtPermitJoinRsp", _ZDO, 0xB6, "source" / Int16ul, "status" / Int8ul)
-STATE_CHANGE: Final = _event("stateChangeInd", _ZDO, 0xC0, "state" / Int8ul)
-DEVICE_ANNOUNCE: Final = _event(
-    "endDeviceAnnceInd", _ZDO, 0xC1, "source" / Int16ul, "short" / Int16ul, "eui" / EUI, "capability" / Int8ul
-)
-LEAVE: Final = _event(
-    "leaveInd",
-    _ZDO,
-    0xC9,
-    "source" / Int16ul,
-    "eui" / EUI,
-    "request" / Int8ul,
-    "remove_children" / Int8ul,
-    "rejoin" / Int8ul,
-)
-TRUST_CENTRE_DEVICE: Final = _event("tcDeviceInd", _ZDO, 0xCA, "short" / Int16ul, "eui" / EUI, "parent" / Int16ul)
-PERMIT_JOIN_INDICATION: Final = _event("permitJoinInd", _ZDO, 0xCB, "duration" / Int8ul)
-ZDO_MESSAGE: Final = _event(
-    "msgCbIncoming",
-    _ZDO,
-    0xFF,
-    "source" / Int16ul,
-    "broadcast" / Int8ul,
-    "cluster" / Int16ul,
-    "secured" / Int8ul,
-    "sequence" / Int8ul,
-    "mac_destination" / Int16ul,
-    "data" / GreedyBytes,
-)
-
-SAPI_DEVICE_INFO: Final = _request(
+WRITE_CONFIGURATION: Final = request("writeConfiguration", _SAPI, 0x05, "id" / Int8ul, "value" / SHORT_BYTES)
+SAPI_DEVICE_INFO: Final = request(
     "getDeviceInfo", _SAPI, 0x06, "parameter" / Int8ul, answer=fields("parameter" / Int8ul, "value" / EUI)
 )
-DEVICE_INFO: Final = _request(
+DEVICE_INFO: Final = request(
     "getDeviceInfo",
     _UTIL,
     0x00,
@@ -284,42 +192,65 @@ DEVICE_INFO: Final = _request(
         "short" / Int16ul,
         "type" / Int8ul,
         "state" / Int8ul,
-        "children" / _CLUSTERS,
+        "children" / SHORT_LIST,
     ),
 )
-LED: Final = _request("ledControl", _UTIL, 0x0A, "led" / Int8ul, "mode" / Int8ul)
-FIND_ASSOCIATED: Final = _request(
-    "assocFindDevice",
+LED: Final = request("ledControl", _UTIL, 0x0A, "led" / Int8ul, "mode" / Int8ul)
+FIND_SHORT: Final = request("addrmgrExtAddrLookup", _UTIL, 0x40, "eui" / EUI, answer=fields("short" / Int16ul))
+FIND_EUI: Final = request("addrmgrNwkAddrLookup", _UTIL, 0x41, "short" / Int16ul, answer=fields("eui" / EUI))
+COUNT_ASSOCIATED: Final = request(
+    "assocCount", _UTIL, 0x48, "first" / Int8ul, "last" / Int8ul, answer=fields("count" / Int16ul)
+)
+_ASSOCIATED: Final = fields(
+    "short" / Int16ul,
+    "address_index" / Int16ul,
+    "relation" / Int8ul,
+    "status" / Int8ul,
+    "associations" / Int8ul,
+    "age" / Int8ul,
+    "sent" / Int8ul,
+    "cost" / Int8ul,
+    "lqi" / Int8ul,
+    "key_sequence" / Int8ul,
+    "frame_counter" / Int32ul,
+    "failures" / Int16ul,
+    "end_device_configuration" / Int8ul,
+    "device_timeout" / Int32ul,
+    "timeout_counter" / Int32ul,
+    "keep_alive" / Int8ul,
+)
+FIND_ASSOCIATED: Final = request("assocFindDevice", _UTIL, 0x49, "index" / Int8ul, answer=_ASSOCIATED)
+GET_ASSOCIATED: Final = request(
+    "assocGetWithAddress",
     _UTIL,
-    0x49,
-    "index" / Int8ul,
-    answer=fields(
-        "short" / Int16ul,
-        "address_index" / Int16ul,
-        "relation" / Int8ul,
-        "status" / Int8ul,
-        "associations" / Int8ul,
-        "age" / Int8ul,
-        "sent" / Int8ul,
-        "cost" / Int8ul,
-        "lqi" / Int8ul,
-        "key_sequence" / Int8ul,
-        "frame_counter" / Int32ul,
-        "failures" / Int16ul,
-        "end_device_configuration" / Int8ul,
-        "device_timeout" / Int32ul,
-        "timeout_counter" / Int32ul,
-        "keep_alive" / Int8ul,
-    ),
+    0x4A,
+    "eui" / EUI,  # zeros: by the short address
+    "short" / Int16ul,
+    answer=_ASSOCIATED,
 )
-ADD_INSTALL_CODE: Final = _request(
-    "bdbAddInstallCode", Subsystem.APP_CONFIG, 0x04, "format" / Int8ul, "eui" / EUI, "code" / GreedyBytes
+
+ADD_INSTALL_CODE: Final = request(
+    "bdbAddInstallCode",
+    _APP_CONFIG,
+    0x04,
+    "format" / Int8ul,  # 1 an install code with its CRC, 2 the link key made of one
+    "eui" / EUI,
+    "code" / GreedyBytes,
 )
-SET_CHANNEL: Final = _request("bdbSetChannel", Subsystem.APP_CONFIG, 0x08, "primary" / Int8ul, "channels" / Int32ul)
+START_COMMISSIONING: Final = request("bdbStartCommissioning", _APP_CONFIG, 0x05, "mode" / Int8ul)
+JOIN_BY_INSTALL_CODE: Final = request("bdbSetJoinUsesInstallCodeKey", _APP_CONFIG, 0x06, "required" / Int8ul)
+SET_CHANNEL: Final = request("bdbSetChannel", _APP_CONFIG, 0x08, "primary" / Int8ul, "channels" / Int32ul)
+REQUIRE_KEY_EXCHANGE: Final = request("bdbSetTcRequireKeyExchange", _APP_CONFIG, 0x09, "required" / Int8ul)
+COMMISSIONING: Final = event(
+    "bdbComissioningNotifcation", _APP_CONFIG, 0x80, "status" / Int8ul, "mode" / Int8ul, "remaining" / Int8ul
+)
 
 COMMANDS: Final[Mapping[tuple[int, int], Command]] = {
-    (each.subsystem, each.id): each for each in tuple(globals().values()) if isinstance(each, Command)
+    each.key: each
+    for each in (*globals().copy().values(), *vars(zdo).values(), *zdo.RESPONSES.values())
+    if isinstance(each, Command)
 }
+"""By subsystem and id."""
 
 
 def read(frame: Frame) -> tuple[Command, dict[str, Any]]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import random
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from protocols.errors import LocalProtocolError, ProtocolError, SecurityError
-from protocols.zigbee import aps, aps_commands, fragments
+from protocols.zigbee import aps, aps_commands
 from protocols.zigbee.aps import ApsFrame, Block, Delivery, FrameType, Part
 from protocols.zigbee.security import Auxiliary, KeyId
 
@@ -153,45 +151,3 @@ def test_any_octets(octets: bytes) -> None:
         aps_commands.decode(octets)
     except ProtocolError as error:
         assert not isinstance(error, LocalProtocolError)
-
-
-@given(st.binary(min_size=11, max_size=600), st.integers(5, 10), st.integers(1, 8), st.integers(0, 2**32))
-def test_blocks_over_a_lossy_link(payload: bytes, size: int, window: int, seed: int) -> None:
-    """A third of blocks and acknowledgements is lost and blocks come in any order: the message arrives once, whole."""
-    chance = random.Random(seed)
-    sending, coming = fragments.Sending(payload, size, window), fragments.Reassembly(window)
-    for _ in range(2000):
-        if sending.done:
-            break
-        due = sending.due()
-        assert 0 < len(due) <= window
-        chance.shuffle(due)
-        for block, piece in due:
-            answer = coming.add(block, piece) if chance.random() > 0.33 else None
-            if answer is not None and chance.random() > 0.33:
-                sending.acknowledged(answer)
-    assert sending.done and coming.payload == payload
-
-
-def test_blocks_to_the_octet() -> None:
-    cut = fragments.fragments(b"abcdefg", 3)
-    assert cut == [(Block(Part.FIRST, 3), b"abc"), (Block(Part.LATER, 1), b"def"), (Block(Part.LATER, 2), b"g")]
-    coming = fragments.Reassembly(window=3)
-    assert coming.add(*cut[0]) is None
-    assert coming.add(*cut[2]) == Block(Part.FIRST, 0, 0b11111101)
-    assert coming.payload is None
-    assert coming.add(*cut[1]) == Block(Part.FIRST, 0, 0xFF)
-    assert coming.payload == b"abcdefg"
-
-
-def test_blocks_that_are_refused() -> None:
-    coming = fragments.Reassembly(window=2, limit=10)
-    coming.add(Block(Part.FIRST, 3), bytes(6))
-    for block, payload in ((Block(Part.FIRST, 4), b""), (Block(Part.LATER, 3), b""), (Block(Part.LATER, 0), b"")):
-        with pytest.raises(ProtocolError):
-            coming.add(block, payload)
-    with pytest.raises(ProtocolError, match="over 10 octets"):
-        coming.add(Block(Part.LATER, 1), bytes(5))
-    for wrong in (b"", b"abc", bytes(3 * 256)):
-        with pytest.raises(LocalProtocolError):
-            fragments.fragments(wrong, 3)

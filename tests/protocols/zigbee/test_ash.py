@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from protocols.errors import FrameError, LocalProtocolError
 from protocols.zigbee import ash
 from protocols.zigbee.ash import AshHost, AshNcp, Connected, Discarded, Failed, Received, ResetRequested, State
+from protocols.zigbee.ash_frames import CANCEL, FLAG, SUBSTITUTE, XOFF, XON, decode, encode, randomise
 
 MS = 1_000_000
 RST = bytes.fromhex("C038BC7E")
@@ -36,10 +37,10 @@ def test_a_recorded_start() -> None:
 
 @given(st.binary(min_size=3, max_size=128), st.integers(0, 0x7F))
 def test_round_trip_and_no_reserved_octet_inside(data: bytes, control: int) -> None:
-    raw = ash.encode(control, ash.randomise(data))
-    assert not set(raw[:-1]) & {ash.FLAG, ash.XON, ash.XOFF, ash.SUBSTITUTE, ash.CANCEL}
-    assert ash.decode(raw[:-1]) == (control, ash.randomise(data))
-    assert ash.randomise(ash.randomise(data)) == data
+    raw = encode(control, randomise(data))
+    assert not set(raw[:-1]) & {FLAG, XON, XOFF, SUBSTITUTE, CANCEL}
+    assert decode(raw[:-1]) == (control, randomise(data))
+    assert randomise(randomise(data)) == data
 
 
 @given(st.binary(max_size=600))
@@ -49,14 +50,14 @@ def test_any_octets_are_taken_quietly(octets: bytes) -> None:
     ncp.receive(octets, 0)
     host.receive(octets, 0)
     with contextlib.suppress(FrameError):
-        ash.decode(octets)
+        decode(octets)
 
 
 def test_damage_is_explained_and_refused_once() -> None:
     ncp = started()
     (event,) = ncp.receive(bytes.fromhex("004221A850ED2D7E"), 0)
     assert event == Discarded("an ASH frame with control 00 whose CRC is wrong")
-    assert ncp.output() == ash.encode(0xA0)
+    assert ncp.output() == encode(0xA0)
     ncp.receive(b"\x01\x02\x18\x7e", 0)
     assert ncp.output() == b""  # it rejects already
     assert ncp.counters.bad == 2
@@ -65,19 +66,19 @@ def test_damage_is_explained_and_refused_once() -> None:
 
 def test_an_acknowledgement_of_nothing_is_refused() -> None:
     ncp = started()
-    assert ncp.receive(ash.encode(0x83), 0) == [Discarded("an ASH acknowledgement of 3, which was not sent")]
+    assert ncp.receive(encode(0x83), 0) == [Discarded("an ASH acknowledgement of 3, which was not sent")]
 
 
 def test_window_holds_back_and_not_ready_pauses() -> None:
     ncp = started(ash.Settings(window=2))
     for index in range(3):
         ncp.send(bytes((index, 0, 0)), 0)
-    assert ncp.output().count(ash.FLAG) == 2
-    ncp.receive(ash.encode(0x81 | 0x08), 10 * MS)
+    assert ncp.output().count(FLAG) == 2
+    ncp.receive(encode(0x81 | 0x08), 10 * MS)
     assert ncp.output() == b""
     assert ncp.next_timeout == 1010 * MS
     ncp.timeout(1010 * MS)
-    assert ncp.output() == ash.encode(0x20, ash.randomise(b"\x02\x00\x00"))
+    assert ncp.output() == encode(0x20, randomise(b"\x02\x00\x00"))
 
 
 def test_waits_grow_and_end_in_an_error_frame() -> None:
@@ -94,9 +95,9 @@ def test_waits_grow_and_end_in_an_error_frame() -> None:
         last = ncp.output()
     assert waits == [1600, 3200, 3200, 3200]
     assert events == [Failed(0x51, "no acknowledgement in 4 waits")]
-    assert last == ash.encode(0xC2, b"\x02\x51")
+    assert last == encode(0xC2, b"\x02\x51")
     ncp.receive(first, now)
-    assert ncp.output() == ash.encode(0xC2, b"\x02\x51")
+    assert ncp.output() == encode(0xC2, b"\x02\x51")
     with pytest.raises(LocalProtocolError, match="failed"):
         ncp.send(b"abc", now)
     assert ncp.receive(RST, now) == [ResetRequested()]
@@ -108,8 +109,8 @@ def test_host_asks_again_and_sees_restarts_and_errors() -> None:
     assert host.output() == b"\x1a" + RST
     host.timeout(3200 * MS)
     assert host.output() == b"\x1a" + RST
-    assert host.receive(ash.encode(0xC1, b"\x02\x0b"), 0) == [Connected(0x0B)]
-    assert [type(each) for each in host.receive(ash.encode(0xC1, b"\x02\x03"), 0)] == [Failed]
+    assert host.receive(encode(0xC1, b"\x02\x0b"), 0) == [Connected(0x0B)]
+    assert [type(each) for each in host.receive(encode(0xC1, b"\x02\x03"), 0)] == [Failed]
     assert host.state is State.FAILED
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import IntEnum
 from typing import Final
 
 from construct import Array, PrefixedArray, this
@@ -23,6 +24,23 @@ from protocols.zigbee.zcl.cluster import (
     rest_of,
 )
 from protocols.zigbee.zcl.types import Type
+
+
+class SupplyStatus(IntEnum):
+    """State of a supply: attribute 0x0014, and what ChangeSupply and LocalChangeSupply ask for."""
+
+    OFF = 0
+    ARMED = 1
+    ON = 2
+
+
+class DeviceType(IntEnum):
+    """Values of MeteringDeviceType (0x0306) that GB meters and their mirrors have."""
+
+    ELECTRICITY = 0
+    GAS = 1
+    MIRRORED_ELECTRICITY = 127
+    MIRRORED_GAS = 128
 
 
 def _periods(start: int, period: str, last: int, type: Type) -> list[AttributeDef]:

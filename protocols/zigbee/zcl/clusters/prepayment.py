@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import IntEnum, IntFlag
 from typing import Final
 
 from protocols.zigbee.zcl.cluster import (
@@ -22,6 +23,42 @@ from protocols.zigbee.zcl.cluster import (
     tail,
 )
 from protocols.zigbee.zcl.types import Type
+
+
+class CreditStatus(IntFlag):
+    """Bits of CreditStatus (attribute 0x0003)."""
+
+    OK = 0x01
+    LOW = 0x02
+    EMERGENCY_ENABLED = 0x04
+    EMERGENCY_AVAILABLE = 0x08
+    EMERGENCY_SELECTED = 0x10
+    EMERGENCY_IN_USE = 0x20
+    EXHAUSTED = 0x40
+
+
+class OriginatingDevice(IntEnum):
+    """Where a token or an order of the customer comes from."""
+
+    ESI = 0
+    METER = 1
+    DISPLAY = 2
+
+
+class TopUpResult(IntEnum):
+    """Results of ConsumerTopUpResponse."""
+
+    ACCEPTED = 0x00
+    INVALID = 0x01
+    DUPLICATE = 0x02
+    ERROR = 0x03
+    MAX_CREDIT = 0x04
+    KEYPAD_LOCK = 0x05
+    TOO_LARGE = 0x06
+    SUPPLY_ENABLED = 0x10
+    SUPPLY_DISABLED = 0x11
+    SUPPLY_ARMED = 0x12
+
 
 _ORDER = {"provider": U32, "event": U32, "implementation": UTC}
 _TOP_UP = (("DateTime", Type.UTC), ("Amount", Type.S32), ("OriginatingDevice", Type.ENUM8), ("Code", Type.OCTSTR))

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from protocols.errors import DecodeError, LocalProtocolError
 from protocols.zigbee.mt import Frame, Kind
 from protocols.zigbee.znp import commands as znp
+from protocols.zigbee.znp import zdo
 
 EUI = bytes.fromhex("00124B0001020304")
 
@@ -22,7 +23,7 @@ def test_version_of_a_processor() -> None:
 
 
 def test_a_trust_centre_indication_reverses_the_eui() -> None:
-    frame = znp.ask(znp.TRUST_CENTRE_DEVICE, {"short": 0x1234, "eui": EUI, "parent": 0})
+    frame = znp.ask(zdo.TRUST_CENTRE_DEVICE, {"short": 0x1234, "eui": EUI, "parent": 0})
     assert frame == Frame(Kind.EVENT, 5, 0xCA, bytes.fromhex("3412 0403020100 4B1200 0000"))
     assert znp.read(frame)[1]["eui"] == EUI
 
@@ -49,7 +50,7 @@ def test_an_event_has_no_answer() -> None:
     with pytest.raises(DecodeError, match="has none"):
         znp.read(Frame(Kind.ANSWER, 5, 0xC0, b"\x09"))
     with pytest.raises(LocalProtocolError, match="has none"):
-        znp.tell(znp.STATE_CHANGE, {"state": 9})
+        znp.tell(zdo.STATE_CHANGE, {"state": 9})
 
 
 @given(st.sampled_from(sorted(znp.COMMANDS)), st.sampled_from(Kind), st.binary(max_size=64))
@@ -65,4 +66,4 @@ def test_any_octets_are_read_back_or_refused(key: tuple[int, int], kind: Kind, o
 
 def test_a_field_out_of_range_is_our_fault() -> None:
     with pytest.raises(LocalProtocolError, match="stateChangeInd"):
-        znp.ask(znp.STATE_CHANGE, {"state": 256})
+        znp.ask(zdo.STATE_CHANGE, {"state": 256})

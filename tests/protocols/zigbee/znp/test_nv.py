@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from protocols.errors import DecodeError
-from protocols.zigbee.znp.nv import LAYOUTS, Item, build_item, read_item
+from protocols.zigbee.znp.nv import LAYOUTS, Item, build_item, key_of, read_item
 
 SIZES = {
     Item.NIB: 110,
@@ -14,17 +14,25 @@ SIZES = {
     Item.NWK_KEY_INFO: 21,
     Item.EXTENDED_ADDRESS: 8,
     Item.EXTENDED_PAN: 8,
+    Item.PREFERRED_EXTENDED_PAN: 8,
+    Item.APS_LINK_KEY_DATA: 24,
+    Item.TRUST_CENTRE_LINK_KEYS: 19,
+    Item.SECURITY_MATERIAL: 12,
     Item.PAN: 2,
     Item.CHANNEL_LIST: 4,
     Item.LOGICAL_TYPE: 1,
 }
 
 
+TABLES = {Item.ADDRESS_MANAGER, Item.APS_LINK_KEYS}
+"""Of no fixed size."""
+
+
 def test_every_layout_has_a_size_here() -> None:
-    assert SIZES.keys() == LAYOUTS.keys()
+    assert SIZES.keys() == LAYOUTS.keys() - TABLES
 
 
-@pytest.mark.parametrize("item", LAYOUTS)
+@pytest.mark.parametrize("item", SIZES)
 def test_items_have_their_size_and_no_other(item: Item) -> None:
     size = SIZES[item]
     octets = bytes(range(size))
@@ -42,3 +50,13 @@ def test_where_the_network_stands_in_its_information_base() -> None:
     assert values["pan"] == 0x2221
     assert values["extended_pan"] == bytes(range(0x3C, 0x34, -1))
     assert values["update_id"] == 109
+
+
+def test_tables_have_entries_of_the_size_that_hosts_know() -> None:
+    entry = {"use": 2, "short": 0x1234, "eui": bytes(range(8))}
+    assert build_item(Item.ADDRESS_MANAGER, {"entries": [entry]}).hex() == "0234120706050403020100"
+    key = {"address_index": 1, "item": 0x0201, "authenticated": 1}
+    assert build_item(Item.APS_LINK_KEYS, {"keys": [key], "free": b""}).hex() == "01000100010201"
+    seed = bytes(range(16))
+    assert key_of(seed, bytes(8), 3) == seed[3:] + seed[:3]
+    assert key_of(bytes(16), bytes(range(8)), 15) == bytes(range(7, -1, -1)) * 2
