@@ -9,7 +9,13 @@ from importlib import import_module
 
 from bench.figures import heading, row
 
-PARTS = {"sansio": "bench.against", "lines": "bench.lines", "scale": "bench.scale", "tokens": "bench.tokens"}
+PARTS = {
+    "sansio": "bench.against",
+    "lines": "bench.lines",
+    "scale": "bench.scale",
+    "tokens": "bench.tokens",
+    "zigbee": "bench.zigbee",
+}
 
 
 def main() -> int:

@@ -33,14 +33,15 @@ SERVER = 1
 TITLE = b"BEN00001"
 
 
-def premises(count: int, *, hub: bool = True, gas: bool = True) -> tuple[Clock, list[Premises]]:
+def premises(count: int, *, hub: bool = True, gas: bool = True, display: bool = False) -> tuple[Clock, list[Premises]]:
     """Premises with an electricity meter, on a stepped clock and without ports."""
     from emulator.time import Clock
     from rigs.building import build
 
     clock = Clock(STEPPED_START)
-    dwelling = {"name": "p", "count": count, "electricity": {}, "hub": {} if hub else None, "gas": {} if gas else None}
-    file = rig_of({"seed": 1, "premises": [dwelling]})
+    kinds = {"hub": hub, "gas": gas, "display": display}
+    devices = {kind: {} if wanted else None for kind, wanted in kinds.items()}
+    file = rig_of({"seed": 1, "premises": [{"name": "p", "count": count, "electricity": {}, **devices}]})
     return clock, [build(file, spec, clock) for spec in file.specs]
 
 

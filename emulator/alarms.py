@@ -1,8 +1,11 @@
-"""Error and alarm registers: bits that events set and clear, and the push that a new alarm brings about.
+"""Error and alarm registers: bits that events set and clear, and the pushes that new alarms and alerts bring about.
 
 Which event stands for which bit is the profile's (``[error]`` and ``[alarm]``). A bit stays until the event that ends
 its cause, or until a client clears it by writing a value without it; writing sets no bits. Only alarms that the alarm
 filter lets through get into the alarm register (Blue Book, "Error register, alarm register and alarm filter objects").
+
+An alert (``[alert]``) has a code of 16 bits, as GB's have, and leaves nothing in a register: its push setup collects
+the code, and what goes with it, at the moment of the event.
 """
 
 from __future__ import annotations
@@ -23,6 +26,8 @@ FILTER = b"\x00\x01" + obis.parse("0-0:97.98.10") + b"\x02"
 ALARM_PUSH = obis.parse("0-0:25.9.0")
 """The push setup (class 40) that tells of alarms."""
 ALL = 0xFFFF_FFFF
+ALERT = "alert"
+"""Under this name a device keeps the code of its last alert, beside those of its logs."""
 
 
 def follow(device: Device, reaction: Reaction) -> None:
@@ -32,7 +37,10 @@ def follow(device: Device, reaction: Reaction) -> None:
     heard = reaction.alarm and reaction.alarm & device.setting(FILTER, ALL)
     device.alarms = before | heard
     if device.alarms != before:
-        _tell(device)
+        _tell(device, ALARM_PUSH)
+    for code, setup in reaction.alerts:
+        device.event_codes[ALERT] = code
+        _tell(device, setup)
 
 
 def clear_errors(device: Device, value: int) -> None:
@@ -47,9 +55,9 @@ def clear_alarms(device: Device, value: int) -> None:
     device.record("alarm_register_cleared")
 
 
-def _tell(device: Device) -> None:
+def _tell(device: Device, logical_name: bytes) -> None:
     """What cannot be collected or has no room to wait is not told of: there is nobody to refuse it to."""
-    setup = PushSetup(ALARM_PUSH)
+    setup = PushSetup(logical_name)
     if setup.destined(device):
         with suppress(AccessRefused):
             setup.push_later(device)

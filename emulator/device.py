@@ -29,6 +29,7 @@ from protocols.dlms.enums import DataAccessResult
 from protocols.dlms.objects import AccessRefused
 
 if TYPE_CHECKING:
+    from emulator.han.message import Application, Port
     from emulator.lines import Lines
 
 NEVER = 1 << 63
@@ -125,6 +126,7 @@ class Device:
         "mains",
         "observers",
         "open_covers",
+        "owed",
         "power_failures",
         "ready_at",
         "reset",
@@ -163,6 +165,8 @@ class Device:
         """The hub through which it is reached."""
         self.keeper: Keeper | None = None
         """What holds it to a non-volatile memory, where it has one."""
+        self.owed: Callable[[], None] | None = None
+        """What it owes somebody from an instant that is past: to be called before it is brought to the present."""
         self.kept: dict[str, Kept] = {}
         """Parts of its non-volatile memory that belong to somebody else, by name."""
         self.internal = InternalView(self, firmware.model)
@@ -188,12 +192,18 @@ class Device:
     def settle(self) -> None:
         """Bring the device to the present of the rig's clock."""
         if self.time != self.clock.now and not self._settling:
+            if self.owed is not None:
+                self.owed()
             self.settle_to(self.clock.now)
 
     def settle_to(self, instant: int) -> None:
         """Bring the device to a rig instant; one before its present leaves it as it is."""
         if instant > self.time:
             self.time = instant
+
+    def zigbee(self, port: Port) -> Application | None:
+        """What it makes of messages over the HAN, which it speaks on by ``port``; None for what its profile says."""
+        del port
 
     def materialise(self) -> None:
         """Make the rows of period, day and month buffers that are due up to :attr:`time`."""

@@ -122,19 +122,19 @@ class DeviceClock:
 
     def daylight_saving(self, seconds: int) -> bool:
         """Whether daylight saving is active at UTC ``seconds``."""
-        span = self._changes(seconds) if self.dst_enabled else None
+        span = self.changes(seconds) if self.dst_enabled else None
         if span is None:
             return False
         begin, end = span
         return begin <= seconds < end if begin < end else not end <= seconds < begin
 
-    def _changes(self, seconds: int) -> tuple[int, int] | None:
+    def changes(self, seconds: int) -> tuple[int, int] | None:
         """UTC seconds at which daylight saving begins and ends in the year of UTC ``seconds``."""
         year = datetime.civil((seconds - self.time_zone * 60) // datetime.DAY)[0]
         return _summer(self.dst_begin, self.dst_end, self.time_zone, self.dst_deviation, year)
 
     def _summer_begins(self, seconds: int) -> int:
-        changes = self._changes(seconds)
+        changes = self.changes(seconds)
         return seconds if changes is None else changes[0]
 
     def deviation(self, seconds: int) -> int:

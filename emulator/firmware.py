@@ -54,9 +54,10 @@ class LogSpec:
 
 
 class Reaction(NamedTuple):
-    """What a firmware does on an event: the codes it logs, by log, and the bits it sets and clears.
+    """What a firmware does on an event: the codes it logs, by log, the bits it sets and clears, the alerts it sends.
 
-    Bits are masks of the 32 bits of the error and of the alarm register.
+    Bits are masks of the 32 bits of the error and of the alarm register. An alert is its code and the logical name of
+    the push setup that tells of it.
     """
 
     logs: tuple[tuple[str, int], ...] = ()
@@ -64,6 +65,7 @@ class Reaction(NamedTuple):
     error_over: int = 0
     alarm: int = 0
     alarm_over: int = 0
+    alerts: tuple[tuple[int, bytes], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +194,8 @@ class HanSettings:
 
     ``capacity`` and ``historic_capacity`` are entries of the device log and of its historic log, ``join_timeout`` is
     the permit-join window in seconds as delivered, ``kinds`` are kinds of device by the number that a client registers
-    them with; a number that is not there stands for any.
+    them with; a number that is not there stands for any. ``hop_time`` is what a frame takes from radio to radio, ns;
+    ``key_establishment`` says whether a device that has joined and the hub make a new link key (CBKE).
     """
 
     capacity: int
@@ -200,6 +203,31 @@ class HanSettings:
     join_timeout: int
     registered_key: RegisteredKey
     kinds: Mapping[int, str]
+    hop_time: int
+    key_establishment: bool
+
+
+class RadioProtocol(Enum):
+    """What a hub's radio processor speaks to a host."""
+
+    EZSP = "ezsp"
+    ZNP = "znp"
+
+
+@dataclass(frozen=True, slots=True)
+class RadioSettings:
+    """A hub's radio processor: its protocol, the rate of its line in bits a second, the version of its stack, and the
+    texts of its manufacturer and board.
+
+    ``profile`` is the application profile that a ZNP speaks for all endpoints of its host, None for the endpoint's.
+    """
+
+    protocol: RadioProtocol
+    baud: int
+    version: tuple[int, int, int]
+    manufacturer: str
+    board: str
+    profile: int | None = 0x0109
 
 
 class MirrorWrite(Enum):
@@ -313,6 +341,114 @@ class PrepaymentSettings:
     credit_screens: tuple[tuple[str, str], ...] = ()
 
 
+class Accept(Enum):
+    """What a device does with a message of another application profile than it declares, and with one of a Smart
+    Energy cluster that the APS layer did not protect: strict refuses both, lenient answers as it was asked."""
+
+    STRICT = "strict"
+    LENIENT = "lenient"
+
+
+class ReportTo(Enum):
+    """Whom a device reports to: what its bindings name, or who configured the reports."""
+
+    BINDINGS = "bindings"
+    CONFIGURER = "configurer"
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointSettings:
+    """One Zigbee endpoint as its simple descriptor has it; clusters by id."""
+
+    number: int
+    profile: int
+    device: int
+    version: int
+    servers: tuple[int, ...]
+    clients: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ZigbeeSettings:
+    """A device's Zigbee application.
+
+    ``manufacturer`` is its manufacturer code. ``report_look`` is how often, ns, an attribute is looked at whose reports
+    depend on its change. ``transfer`` is the longest message it sends or takes, octets. ``attributes`` are those of its
+    servers by cluster and id: a quantity's name, or a number or octets that never change. ``pushed`` are those that a
+    sleeping meter pushes to its mirror. ``mirror`` is the endpoint of a hub's mirror, 0 for none. ``tunnels`` is how
+    many tunnels may be open at once, and ``tunnel_client`` the client SAP of APDUs that come through one without a
+    wrapper.
+    """
+
+    manufacturer: int
+    accept: Accept
+    report_to: ReportTo
+    report_look: int
+    transfer: int
+    endpoints: tuple[EndpointSettings, ...]
+    attributes: Mapping[int, Mapping[int, str | int | bytes]]
+    pushed: Mapping[int, tuple[int, ...]]
+    mirror: int = 0
+    tunnels: int = 0
+    tunnel_client: int = 0
+
+
+class Ability(Enum):
+    """What a person can do to a meter at a display of the HAN."""
+
+    TOP_UP = "top_up"
+    ARM = "arm"
+    EMERGENCY_CREDIT = "emergency_credit"
+
+
+class Notice(Enum):
+    """What a display says of the last thing that was asked of a meter; results of a top-up from ``ACCEPTED`` on."""
+
+    SENT = "sent"
+    NO_METER = "no_meter"
+    NOT_DELIVERED = "not_delivered"
+    NO_ANSWER = "no_answer"
+    REFUSED = "refused"
+    DONE = "done"
+    OFF = "off"
+    ARMED = "armed"
+    ON = "on"
+    ACCEPTED = "accepted"
+    INVALID = "invalid"
+    DUPLICATE = "duplicate"
+    ERROR = "error"
+    MAX_CREDIT = "max_credit"
+    KEYPAD_LOCK = "keypad_lock"
+    TOO_LARGE = "too_large"
+    SUPPLY_ENABLED = "supply_enabled"
+    SUPPLY_DISABLED = "supply_disabled"
+    SUPPLY_ARMED = "supply_armed"
+
+
+@dataclass(frozen=True, slots=True)
+class DisplaySettings:
+    """A display of the HAN with no meter of its own (PPMID, IHD). Times in ns, but ``report_period`` in seconds.
+
+    Meters are asked to report every ``report_period``, and asked for prices, messages and the time every
+    ``refresh_period``; one that has not been heard for ``stale_after`` is shown with ``stale_mark``. What was asked of
+    a meter has had no answer once ``answer_time`` is over. ``screens`` are by name, with their templates
+    (:mod:`emulator.display_text`), the one at rest first; ``gas_screens`` are those at which keys mean the gas meter,
+    at others they mean the electricity meter. ``notices`` are templates too.
+    """
+
+    report_period: int
+    refresh_period: int
+    stale_after: int
+    answer_time: int
+    entry_timeout: int
+    screen_time: int
+    stale_mark: str
+    abilities: frozenset[Ability]
+    screens: tuple[tuple[str, str], ...]
+    gas_screens: frozenset[str]
+    notices: Mapping[Notice, str]
+
+
 @dataclass(frozen=True, slots=True)
 class FirmwareProfile:
     """One make, model and firmware version; ``reactions`` are by the emulator's name of an event.
@@ -341,7 +477,10 @@ class FirmwareProfile:
     sleep: SleepSettings | None = None
     joining: JoinSettings | None = None
     han: HanSettings | None = None
+    radio: RadioSettings | None = None
     logical: LogicalDevices | None = None
     reactions: Mapping[str, Reaction] = field(default_factory=dict[str, Reaction])
     quirks: Quirks = Quirks()
     prepayment: PrepaymentSettings | None = None
+    display: DisplaySettings | None = None
+    zigbee: ZigbeeSettings | None = None

@@ -107,6 +107,7 @@ class GasMeter(Meter):
         "_battery_low",
         "_energy",
         "_in_touch",
+        "_oversleeps",
         "_phase",
         "_volume",
         "calorific_value",
@@ -135,6 +136,7 @@ class GasMeter(Meter):
         self.rescheduled: Callable[[], None] | None = None
         """Called when ``next_wake_up`` has become another than the period gives."""
         self._in_touch = True
+        self._oversleeps = False
         self.next_wake_up = NEVER
         """Rig instant at which it will wake up by itself, NEVER without battery or while its hub cannot be reached."""
         self._wait_from(clock.now)
@@ -181,9 +183,16 @@ class GasMeter(Meter):
         if self.mains:
             self._wait_from(max(ready_at, self.clock.now))
 
+    def oversleep(self, oversleeps: bool) -> None:
+        """Do not wake up by itself any more, or wake up as before."""
+        self.settle()
+        self._oversleeps = oversleeps
+        if self.mains and self._in_touch:
+            self._wait_from(max(self.ready_at, self.clock.now))
+
     def _wait_from(self, instant: int) -> None:
         period = self._sleep.wake_up_period
-        self.next_wake_up = instant - (instant - self._phase) % period + period
+        self.next_wake_up = NEVER if self._oversleeps else instant - (instant - self._phase) % period + period
         if self.rescheduled is not None:
             self.rescheduled()
 

@@ -103,9 +103,9 @@ class Associations:
         """Server SAPs that are here."""
         return self._served.keys()
 
-    def sap_of(self, device: Device) -> int:
-        """The server SAP that a device has here."""
-        return next(sap for sap, logical in self._served.items() if logical.device is device)
+    def sap_of(self, device: Device) -> int | None:
+        """The server SAP that a device has here, None for a meter that its hub cannot reach."""
+        return next((sap for sap, logical in self._served.items() if logical.device is device), None)
 
     def find(self, client: int, server: int) -> Association | None:
         """The association of a pair of SAPs, made when there is none; None for a server SAP that is not here."""

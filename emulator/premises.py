@@ -1,4 +1,4 @@
-"""A dwelling: its hub, electricity meter and gas meter, who they are, and what they draw."""
+"""A dwelling: its hub, electricity meter, gas meter and display, who they are, and what they draw."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from random import Random
 from typing import Protocol
 
 from emulator.device import Device, Identity
+from emulator.display import Display
 from emulator.electricity import ElectricityMeter
 from emulator.firmware import FirmwareProfile
 from emulator.gas import GasMeter
@@ -21,7 +22,12 @@ from emulator.time import DAY, Clock, stream
 
 HISTORY_DAYS = 396
 """How long meters have been in place when a rig starts, unless it says otherwise: thirteen months."""
-DEFAULT_PROFILES = {"hub": "hub-base", "electricity": "electricity-base", "gas": "gas-base"}
+DEFAULT_PROFILES = {
+    "hub": "hub-base",
+    "electricity": "electricity-base",
+    "gas": "gas-base",
+    "display": "display-base",
+}
 MAX_DISTRIBUTOR = 23
 
 _MPAN_WEIGHTS = (3, 5, 7, 13, 17, 19, 23, 29, 31, 37, 41, 43)
@@ -59,7 +65,8 @@ class PrepaymentSpec(Protocol):
 
 
 class DeviceSpec(Protocol):
-    """One device; what is None comes from the seed, or is the default of its kind."""
+    """One device; what is None comes from the seed, or is the default of its kind. ``point``, ``load`` and
+    ``prepayment`` are those of a meter."""
 
     @property
     def profile(self) -> str | None: ...
@@ -86,6 +93,8 @@ class PremisesSpec(Protocol):
     def electricity(self) -> DeviceSpec | None: ...
     @property
     def gas(self) -> DeviceSpec | None: ...
+    @property
+    def display(self) -> DeviceSpec | None: ...
 
 
 @dataclass(slots=True)
@@ -97,10 +106,11 @@ class Premises:
     electricity: ElectricityMeter | None
     gas: GasMeter | None
     gas_meters: int = 1
+    display: Display | None = None
 
     def devices(self) -> Iterator[Device]:
         """Those it has, hub first."""
-        for device in (self.hub, self.electricity, self.gas):
+        for device in (self.hub, self.electricity, self.gas, self.display):
             if device is not None:
                 yield device
 
@@ -133,7 +143,13 @@ def build_premises(
     if spec.hub is not None:
         firmware, identity, ring = commissioned("hub", name, spec.hub, seed, profiles)
         hub = Hub(firmware, identity, clock, seed, ring, installed_at, electricity, gas)
-    return Premises(name, hub, electricity, gas)
+    display = None
+    if spec.display is not None:
+        firmware, identity, ring = commissioned("display", name, spec.display, seed, profiles)
+        display = Display(firmware, identity, clock, seed, ring, installed_at)
+        if hub is not None:
+            display.connect(hub.han.place(display, commissioned=True))
+    return Premises(name, hub, electricity, gas, display=display)
 
 
 def replace_gas_meter(
@@ -144,18 +160,19 @@ def replace_gas_meter(
     profiles: Callable[[str], FirmwareProfile],
     *,
     read: Callable[[str], str] | None = None,
+    number: int | None = None,
 ) -> GasMeter:
     """Take the gas meter away and put a new one in its place, which counts from now on.
 
     The hub hears nothing of it: its device log has the old meter, and the mirror shows it as it was, until somebody
-    updates the device log (service request 8.11). What the new one is follows from ``seed`` and how many gas meters the
-    premises has had, where ``spec`` leaves it open. Raises as :func:`build_premises`, and ValueError for a premises
-    without a hub.
+    updates the device log (service request 8.11). What the new one is follows from ``seed`` and ``number``, by default
+    one more than the premises has had gas meters, where ``spec`` leaves it open. Raises as :func:`build_premises`, and
+    ValueError for a premises without a hub.
     """
     hub = premises.hub
     if hub is None:
         raise ValueError(f"{premises.name} has no hub: nothing to join")
-    old, number = premises.gas, premises.gas_meters + 1
+    old, number = premises.gas, number or premises.gas_meters + 1
     new = _gas_meter(f"gas-{number}", premises.name, spec, clock, seed, profiles, clock.now, read)
     if old is not None:
         hub.han.take_away(old)

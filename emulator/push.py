@@ -32,7 +32,7 @@ PUBLIC_CLIENT = 16
 XDLMS_MESSAGE = 0
 """message of a destination: an APDU in A-XDR."""
 ASSOCIATED = 2
-MAX_WAITING = 16
+MAX_WAITING = 64
 """Pushes of one device that wait for their time at once."""
 
 
@@ -110,15 +110,20 @@ class PushSetup:
         stacks = [*Lines.of(device)]
         if device.uplink is not None and device.uplink.ready:
             stacks += Lines.of(device.uplink)
-        stacks = [stack for stack in stacks if stack.transport == transport and stack.leads_to(client)]
-        for stack in stacks:
-            server = stack.associations.sap_of(device)
+        ways = [
+            (stack, server)
+            for stack in stacks
+            if stack.transport == transport
+            and stack.leads_to(client)
+            and (server := stack.associations.sap_of(device)) is not None
+        ]
+        for stack, server in ways:
             association = stack.associations.known(client, server)
             if association is not None and association.state_code == ASSOCIATED:
                 stack.notify(client, server, association.notify(apdu))
             else:
                 stack.notify(client, server, _protected(device, client, apdu))
-        return bool(stacks)
+        return bool(ways)
 
     def _client(self, device: Device) -> int:
         item = self._item(device)

@@ -9,6 +9,7 @@ from functools import cache
 from emulator.cosem.classes import CLASSES
 from emulator.cosem.compiler import compile_model
 from emulator.cosem.model import AssociationSpec, CosemObject, DeviceKind, Grant, ObjectSpec
+from emulator.display import DISPLAY
 from emulator.electricity import ELECTRICITY
 from emulator.events import EVENTS
 from emulator.firmware import (
@@ -25,6 +26,8 @@ from emulator.firmware import (
     MirrorWrite,
     OpticalSettings,
     Quirks,
+    RadioProtocol,
+    RadioSettings,
     Reaction,
     RegisteredKey,
     SleepSettings,
@@ -34,10 +37,13 @@ from emulator.firmware import (
 from emulator.gas import GAS
 from emulator.hub import HUB
 from emulator.optical import sign_on
+from emulator.push import PUSH_CLASS
 from firmware_profiles.files import ProfileError, find, names, read
+from firmware_profiles.in_home import display_settings
 from firmware_profiles.prepayment import check_column, prepayment_settings
-from firmware_profiles.schema import Association, Flag, GrantTable, Hdlc, Object, Optical, Profile
+from firmware_profiles.schema import Alert, Association, Flag, GrantTable, Hdlc, Object, Optical, Profile, Radio
 from firmware_profiles.texts import logical_name, octets
+from firmware_profiles.zigbee import zigbee_settings
 from protocols.dlms.enums import Conformance
 from protocols.errors import LocalProtocolError
 from protocols.hdlc import Parameters
@@ -48,7 +54,7 @@ PROFILE_CLASS = 7
 SECOND = 1_000_000_000
 MILLISECOND = 1_000_000
 
-KINDS: dict[str, DeviceKind] = {"electricity": ELECTRICITY, "gas": GAS, "hub": HUB}
+KINDS: dict[str, DeviceKind] = {"electricity": ELECTRICITY, "gas": GAS, "hub": HUB, "display": DISPLAY}
 MECHANISMS = {
     "none": 0,
     "lls": 1,
@@ -153,9 +159,12 @@ def _compile(name: str, profile: Profile) -> FirmwareProfile:
             profile.han.join_timeout_s,
             RegisteredKey(profile.han.registered_key),
             {number: kind for kind, number in profile.han.kinds.items()},
+            round(profile.han.hop_ms * MILLISECOND),
+            profile.han.key_establishment,
         )
         if profile.han
         else None,
+        radio=_radio(profile.radio),
         logical=LogicalDevices(
             profile.logical.management,
             profile.logical.electricity,
@@ -168,7 +177,18 @@ def _compile(name: str, profile: Profile) -> FirmwareProfile:
         reactions=_reactions(profile),
         quirks=Quirks(**profile.quirks.model_dump()),
         prepayment=prepayment_settings(profile, model, copies),
+        display=display_settings(profile),
+        zigbee=zigbee_settings(profile, model),
     )
+
+
+def _radio(radio: Radio | None) -> RadioSettings | None:
+    if radio is None:
+        return None
+    major, minor, patch = (int(part) for part in radio.version.split("."))
+    version = major, minor, patch
+    protocol, spoken = RadioProtocol(radio.protocol), radio.profile or None
+    return RadioSettings(protocol, radio.baud, version, radio.manufacturer, radio.board, spoken)
 
 
 def _reactions(profile: Profile) -> dict[str, Reaction]:
@@ -179,15 +199,26 @@ def _reactions(profile: Profile) -> dict[str, Reaction]:
         _check_events(where, flags)
         for event, flag in flags.items():
             _check_events(f"{where}.{event}.until", flag.until)
+    _check_events("alert", profile.alert)
+    alerts = {event: _alerts(f"alert.{event}", alert, profile) for event, alert in profile.alert.items()}
     found = {
         event: Reaction(
             tuple((log, codes[event]) for log, codes in profile.log.items() if event in codes),
             *_masks(event, profile.error),
             *_masks(event, profile.alarm),
+            alerts.get(event, ()),
         )
         for event in EVENTS
     }
     return {event: reaction for event, reaction in found.items() if reaction != Reaction()}
+
+
+def _alerts(where: str, alert: Alert, profile: Profile) -> tuple[tuple[int, bytes], ...]:
+    found = profile.object.get(alert.push)
+    if found is None or found.class_id != PUSH_CLASS:
+        raise ValueError(f"{where}.push: no object {alert.push!r} of class {PUSH_CLASS}")
+    setup = logical_name(f"{where}.push", alert.push)
+    return tuple((code, setup) for code in alert.codes)
 
 
 def _check_events(where: str, events: Iterable[str]) -> None:

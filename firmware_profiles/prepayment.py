@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from emulator.cosem.model import CosemObject, ObjectModel
 from emulator.firmware import (
@@ -21,7 +21,7 @@ from emulator.prepayment.sources import CHARGE_CLASS, CREDIT_CLASS, EXTENDED_CLA
 from emulator.supply import MODES, Transition, Way
 from emulator.time import SECOND
 from firmware_profiles.schema import OutcomeTable, Prepayment, Profile, Token
-from firmware_profiles.texts import logical_name, octets
+from firmware_profiles.texts import checked, logical_name, octets, screens
 from protocols import obis
 from protocols.dlms.enums import DataAccessResult
 from protocols.errors import LocalProtocolError
@@ -80,9 +80,9 @@ def prepayment_settings(profile: Profile, model: ObjectModel, copies: Copies) ->
         valve_test_flow=table.valve_test_flow_l_h,
         entry_timeout=shown.entry_timeout_s * SECOND,
         screen_time=shown.screen_time_s * SECOND,
-        screens=_screens("display.screen", shown.screen),
+        screens=screens("display.screen", shown.screen, display.check),
         tokens=_tokens(token),
-        credit_screens=_screens("display.credit_screen", shown.credit_screen),
+        credit_screens=screens("display.credit_screen", shown.credit_screen, display.check),
     )
 
 
@@ -98,6 +98,8 @@ def check_column(where: str, trigger: Trigger, captured: CosemObject) -> None:
 def _check_absent(profile: Profile, model: ObjectModel) -> None:
     """Without an account there is none of its tables and none of its objects."""
     tables = {"prepayment": profile.prepayment, "display": profile.display, "token": profile.token}
+    if profile.identity.kind == "display":  # which has screens without an account
+        del tables["display"]
     given = [name for name, table in tables.items() if table is not None]
     if given:
         missing = next(name for name, table in tables.items() if table is None)
@@ -155,22 +157,6 @@ def _copied(where: str, model: ObjectModel, entry: tuple[int, str, str, int]) ->
     return found[0], found[1]
 
 
-def _screens(where: str, templates: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    found = tuple(
-        (name, _checked(f"{where}.{name}", display.check, template)) for name, template in templates.items() if template
-    )
-    if templates and not found:
-        raise ValueError(f"{where}: all screens are empty; the display needs one at rest")
-    return found
-
-
-def _checked(where: str, check: Callable[[str], str], template: str) -> str:
-    try:
-        return check(template)
-    except ValueError as error:
-        raise ValueError(f"{where}: {error}") from None
-
-
 def _tokens(table: Token) -> TokenSettings:
     try:
         scheme = schemes.find(table.scheme)
@@ -204,5 +190,5 @@ def _outcome(name: str, outcome: Outcome, table: OutcomeTable) -> OutcomeSetting
         raise ValueError(f"{where}.action_result: {table.action_result}: must be one of {known}")
     if (table.action_result == 0) != (outcome is Outcome.ACCEPTED):
         raise ValueError(f"{where}.action_result: {table.action_result}: 0 is for what is accepted, and only that")
-    text = _checked(f"{where}.display", lambda template: display.check_outcome(outcome, template), table.display)
+    text = checked(f"{where}.display", lambda template: display.check_outcome(outcome, template), table.display)
     return OutcomeSettings(text, table.action_result, table.status)

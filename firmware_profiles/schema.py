@@ -7,9 +7,10 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 Provenance = Literal["standard", "public source", "assumed"]
-Kind = Literal["electricity", "gas", "hub"]
+Kind = Literal["electricity", "gas", "hub", "display"]
 FlagId = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 Octet = Annotated[int, Field(ge=0, le=255)]
+Short = Annotated[int, Field(ge=0, le=0xFFFF)]
 Amount = Annotated[int, Field(ge=-0x8000_0000, le=0x7FFF_FFFF)]
 Names = list[str] | Literal["*"]
 Mechanism = Literal["none", "lls", "hls", "hls-md5", "hls-sha1", "hls-gmac", "hls-sha256", "hls-ecdsa"]
@@ -143,14 +144,33 @@ class Han(Strict):
     """The HAN that a hub forms: its device log and the permit-join window.
 
     ``registered_key`` is what a client registers a device with. ``kinds`` gives kinds of device the number that a
-    client registers them with; any other number stands for any kind.
+    client registers them with; any other number stands for any kind. ``hop_ms`` is what a frame takes from one radio
+    to the next; ``key_establishment`` whether a new device and the hub make a new link key (CBKE).
     """
 
     capacity: Annotated[int, Field(ge=1, le=255)]
     historic_capacity: Annotated[int, Field(ge=0, le=255)]
     join_timeout_s: Annotated[int, Field(ge=1, le=3600)]
     registered_key: Literal["link key", "install code"]
-    kinds: dict[Literal["electricity", "gas"], Annotated[int, Field(ge=0, le=255)]] = {}
+    kinds: dict[Literal["electricity", "gas", "display"], Annotated[int, Field(ge=0, le=255)]] = {}
+    hop_ms: Annotated[float, Field(ge=0, le=1000)] = 1.0
+    key_establishment: bool = False
+
+
+class Radio(Strict):
+    """A hub's radio processor, for a Zigbee host in the place of the hub's own software.
+
+    ``version`` is that of its network stack, ``manufacturer`` and ``board`` are texts that it shows. ``profile`` is the
+    application profile that a ZNP speaks for all endpoints of its host, since no command of a host carries one; 0: that
+    of the endpoint.
+    """
+
+    protocol: Literal["ezsp", "znp"]
+    profile: Annotated[int, Field(ge=0, le=0xFFFF)] = 0x0109
+    baud: Literal[9600, 19200, 38400, 57600, 115200]
+    version: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,2}\.[0-9]{1,2}\.[0-9]{1,2}$")]
+    manufacturer: Annotated[str, StringConstraints(max_length=16, pattern=r"^[ -~]*$")]
+    board: Annotated[str, StringConstraints(max_length=16, pattern=r"^[ -~]*$")]
 
 
 class Logical(Strict):
@@ -206,15 +226,34 @@ class Prepayment(Strict):
 
 
 class Display(Strict):
-    """What is in front of the customer: screens by name with their templates, the one at rest first.
+    """What is in front of people: screens by name with their templates, the one at rest first.
 
-    An empty template takes a screen away. ``credit_screen`` are those in credit mode.
+    A screen of several lines is a list. An empty template takes a screen away. ``credit_screen`` are those of a meter
+    in credit mode.
     """
 
     entry_timeout_s: Annotated[int, Field(ge=1, le=3600)]
     screen_time_s: Annotated[int, Field(ge=1, le=3600)]
-    screen: Annotated[dict[str, str], Field(min_length=1)]
-    credit_screen: dict[str, str] = Field(default_factory=dict[str, str])
+    screen: Annotated[dict[str, str | list[str]], Field(min_length=1)]
+    credit_screen: dict[str, str | list[str]] = Field(default_factory=dict[str, str | list[str]])
+
+
+class InHome(Strict):
+    """A display of the HAN: how often meters are to report to it, and what can be done at it.
+
+    It asks for prices, messages and the time every ``refresh_s``; a meter that has not been heard for ``stale_s`` is
+    shown with ``stale_mark``; after ``answer_s`` an answer is missing. At ``gas_screens`` keys mean the gas meter.
+    ``notice`` has what is shown of what was asked of a meter; see :class:`emulator.firmware.Notice` for the names.
+    """
+
+    report_period_s: Annotated[int, Field(ge=1, le=3600)]
+    refresh_s: Annotated[int, Field(ge=10, le=86_400)]
+    stale_s: Annotated[int, Field(ge=1, le=86_400)]
+    answer_s: Annotated[int, Field(ge=1, le=86_400)]
+    stale_mark: Annotated[str, StringConstraints(max_length=16, pattern=r"^[ -~]*$")]
+    abilities: Annotated[list[Literal["top_up", "arm", "emergency_credit"]], AfterValidator(_distinct)]
+    gas_screens: Annotated[list[str], AfterValidator(_distinct)]
+    notice: dict[str, str]
 
 
 class OutcomeTable(Strict):
@@ -303,6 +342,13 @@ class Flag(Strict):
     until: list[str] = Field(default_factory=list[str])
 
 
+class Alert(Strict):
+    """Alerts that an event brings about: their codes, and the push setup (class 40) by which clients are told."""
+
+    codes: Annotated[list[Annotated[int, Field(ge=0, le=65535)]], Field(min_length=1, max_length=4)]
+    push: str
+
+
 class Quirks(Strict):
     """Where the make departs from the standard; see :class:`emulator.firmware.Quirks`."""
 
@@ -310,6 +356,44 @@ class Quirks(Strict):
     ignores_release: bool = False
     silent_before_association: bool = False
     empty_title: bool = False
+
+
+class StaticText(Strict):
+    """Text of an attribute that never changes."""
+
+    text: Annotated[str, StringConstraints(max_length=32, pattern=r"^[ -~]*$")]
+
+
+class ZigbeeEndpoint(Strict):
+    """One endpoint; clusters by name (``metering``), ``profile`` where it is not that of the others."""
+
+    number: Annotated[int, Field(ge=1, le=240)]
+    profile: Short | None = None
+    device: Short
+    version: Annotated[int, Field(ge=0, le=15)] = 0
+    servers: Annotated[list[str], AfterValidator(_distinct)]
+    clients: Annotated[list[str], AfterValidator(_distinct)]
+
+
+class Zigbee(Strict):
+    """The Zigbee application: endpoints, and what stands behind the attributes of each server, by cluster and name.
+
+    An attribute is a quantity's name, a number, or ``{ text = ".." }``. ``push`` names those that a sleeping meter
+    pushes to its mirror at each wake-up. See :class:`emulator.firmware.ZigbeeSettings`.
+    """
+
+    manufacturer: Short
+    profile: Short
+    accept: Literal["strict", "lenient"]
+    report_to: Literal["bindings", "configurer"]
+    report_look_s: Annotated[int, Field(ge=1, le=3600)]
+    transfer_octets: Annotated[int, Field(ge=64, le=4096)]
+    endpoint: list[ZigbeeEndpoint]
+    attributes: dict[str, dict[str, int | str | StaticText]]
+    push: dict[str, Annotated[list[str], AfterValidator(_distinct)]] = Field(default_factory=dict[str, list[str]])
+    mirror_endpoint: Annotated[int, Field(ge=0, le=240)] = 0
+    tunnels: Annotated[int, Field(ge=0, le=16)] = 0
+    tunnel_client: Annotated[int, Field(ge=0, le=127)] = 0
 
 
 class Profile(Strict):
@@ -325,6 +409,7 @@ class Profile(Strict):
     log: dict[str, dict[str, Annotated[int, Field(ge=0, le=65535)]]] = Field(default_factory=dict[str, dict[str, int]])
     error: dict[str, Flag] = Field(default_factory=dict[str, Flag])
     alarm: dict[str, Flag] = Field(default_factory=dict[str, Flag])
+    alert: dict[str, Alert] = Field(default_factory=dict[str, Alert])
     quirks: Quirks = Quirks()
     nvm: Nvm = Nvm()
     wan: Hdlc | None = None
@@ -336,7 +421,10 @@ class Profile(Strict):
     sleep: Sleep | None = None
     joining: Joining | None = None
     han: Han | None = None
+    radio: Radio | None = None
     logical: Logical | None = None
     prepayment: Prepayment | None = None
     display: Display | None = None
+    in_home: InHome | None = None
     token: Token | None = None
+    zigbee: Zigbee | None = None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from emulator.firmware import FirmwareProfile
-from emulator.premises import DEFAULT_PROFILES, Premises, PremisesError, build_premises
+from emulator.gas import GasMeter
+from emulator.premises import DEFAULT_PROFILES, Premises, PremisesError, build_premises, replace_gas_meter
 from emulator.time import Clock
 from firmware_profiles.loader import ProfileError, load
 from protocols.dlms.enums import Mechanism
@@ -25,6 +27,29 @@ def build(file: RigFile, spec: PremisesSpec, clock: Clock) -> Premises:
         raise ConfigError(f"{file.name}: {spec.name}.{error.where}: {error.text}") from None
     except OSError as error:
         raise ConfigError(f"{file.name}: {spec.name}: {error.filename}: {error.strerror}") from None
+
+
+def hang_gas_meter(
+    file: RigFile, spec: PremisesSpec, premises: Premises, clock: Clock, number: int | None = None
+) -> GasMeter:
+    """A new gas meter of the same profile in the old one's place, by default the next of its premises; LookupError
+    for premises without a gas meter or hub."""
+    if spec.gas is None or premises.hub is None:
+        raise LookupError(f"{spec.name}/gas: no such device behind a hub")
+    fresh = replace(spec.gas, serial=None, eui64=None, keys={})
+    return replace_gas_meter(premises, fresh, clock, file.config.seed, load, read=_text, number=number)
+
+
+def hang_gas_meters(
+    file: RigFile, spec: PremisesSpec, premises: Premises, clock: Clock, numbers: tuple[int, ...]
+) -> Iterator[GasMeter]:
+    """Bring premises that were just built to where they have had gas meters with these numbers, of which the last is
+    there and another is mirrored; that one is given, as it is among the devices no longer."""
+    for number in numbers:
+        meter = premises.gas if number == 1 else hang_gas_meter(file, spec, premises, clock, number)
+        if number != numbers[-1] and meter is not None and premises.hub is not None:
+            premises.hub.restore_mirror(meter.identity.eui64, filled=True)
+            yield meter
 
 
 def warm_up() -> None:

@@ -5,6 +5,10 @@ sign-on text, at the rig's time. Wireshark's dissector knows HDLC addresses of o
 different ports apart by their network addresses, so each line has a pair of made-up ones, and frames with longer
 addresses are shown as octets with a text, followed by the APDU they complete. An AARQ or AARE with a system title,
 which it takes for malformed, is shown as octets with a text too.
+
+The air of each HAN is an interface of its own, of 802.15.4 frames with channel, RSSI and LQI. The dissector decrypts
+them once it is given the keys that comments of the frames have, each with the first frame after it came to be known;
+a frame that a radio dropped has a comment that says which radio and why.
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ from contextlib import suppress
 from ipaddress import IPv4Address
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from protocols import pcapng
 from protocols.dlms import axdr
@@ -24,9 +28,15 @@ from protocols.dlms.enums import ApduTag
 from protocols.dlms.security import PROTECTED_TAGS
 from protocols.errors import DecodeError
 from protocols.sniffer import MAX_LINKS, SEVEN_BITS, Kind, Message, Sniffer, without_llc
+from rigs.air import AirListener, HubKeys, dissector_option
 from rigs.apdu_text import ApduText
 from rigs.opener import Opener, PortReveal
 from rigs.ports import PortKind, PortSpec, Tap
+from rigs.radio_text import is_radio
+
+if TYPE_CHECKING:
+    from emulator.han.medium import Link
+    from emulator.hub import Hub
 
 FLUSH_AFTER = 0.2
 """Seconds after which what has been seen is in the file."""
@@ -45,7 +55,7 @@ class CaptureError(Exception):
 
 
 class Capture:
-    """Writes a capture file; put it into ``Rig.taps``. All calls belong to one thread.
+    """Writes a capture file; put it into ``Rig.taps`` and :meth:`air` into ``Rig.air``. All calls belong to one thread.
 
     ``reveal``, if set, opens ciphered APDUs (see :mod:`rigs.known_keys`); what is inside then follows as a packet. When
     the disk is full or the file fails otherwise, ``failed`` is called once with a sentence and nothing more is
@@ -64,6 +74,7 @@ class Capture:
         self._lines = 0
         self._buffer = bytearray(pcapng.section(application))
         self._waiting = False
+        self._last = -1  # where in the buffer the last block begins, if it is there still
         self._size = 0  # octets of whole blocks in the file
         try:
             self._file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
@@ -76,11 +87,10 @@ class Capture:
             raise CaptureError(self.error)
 
     def __call__(self, name: str, spec: PortSpec) -> Tap:
-        """A listener for a new line of the port ``name``."""
-        interface = self._interfaces.get(name)
-        if interface is None:
-            interface = self._interfaces[name] = len(self._interfaces)
-            self._add(pcapng.interface(name, str(spec)))
+        """A listener for a new line of the port ``name``; one of a radio processor is left out, its air is there."""
+        if is_radio(name):
+            return _unheard
+        interface = self._interface(name, str(spec))
         self._lines += 1
         device = IPv4Address(_DEVICES + 1 + interface % _LINES), COSEM_PORT
         client = IPv4Address(_CLIENTS + 1 + interface % _LINES), _CLIENT_PORT + (self._lines - 1) % 10_000
@@ -106,6 +116,18 @@ class Capture:
 
         return tap
 
+    def air(self, name: str, hub: Hub) -> AirListener:
+        """A listener for the air of the HAN that a hub formed, an interface of that name."""
+        interface = self._interface(name, "the air of the HAN", pcapng.IEEE802154_TAP)
+        return _Air(interface, hub, self._radio, self._amend)
+
+    def _interface(self, name: str, description: str, link_type: int = pcapng.UPPER_PDU) -> int:
+        interface = self._interfaces.get(name)
+        if interface is None:
+            interface = self._interfaces[name] = len(self._interfaces)
+            self._add(pcapng.interface(name, description, link_type))
+        return interface
+
     def flush(self) -> None:
         """Write what has been gathered."""
         self._waiting = False
@@ -120,6 +142,7 @@ class Capture:
         else:
             self._size += written
         self._buffer.clear()
+        self._last = -1
 
     def close(self) -> None:
         """Write the rest and close the file; stop the rig first. Closing twice does no harm."""
@@ -136,13 +159,25 @@ class Capture:
     ) -> None:
         self.close()
 
+    def _radio(self, block: bytes) -> None:
+        self._add(block)
+        self.packets += 1
+
+    def _amend(self, earlier: bytes, block: bytes) -> bool:
+        """Write a block in the place of the last one, if that is ``earlier`` and not in the file yet."""
+        if self._last < 0 or self._buffer[self._last :] != earlier:
+            return False
+        self._buffer[self._last :] = block
+        return True
+
     def _add(self, block: bytes) -> None:
         if not self._open:
             return
-        self._buffer += block
         if len(self._buffer) >= BUFFER:
             self.flush()
-        elif not self._waiting:
+        self._last = len(self._buffer)
+        self._buffer += block
+        if not self._waiting:
             try:
                 loop = asyncio.get_running_loop()
             except RuntimeError:
@@ -159,6 +194,49 @@ class Capture:
         self.error = sentence
         if self.failed is not None:
             self.failed(sentence)
+
+
+class _Air:
+    """Writes the frames of one HAN's air. Keys that a dissector needs are comments of the first frame after they are
+    known, which are all."""
+
+    __slots__ = ("_amend", "_block", "_comments", "_frame", "_hub", "_interface", "_keys", "_now", "_told", "_write")
+
+    def __init__(
+        self, interface: int, hub: Hub, write: Callable[[bytes], None], amend: Callable[[bytes, bytes], bool]
+    ) -> None:
+        self._hub = hub
+        self._interface = interface
+        self._write = write
+        self._amend = amend
+        self._keys = HubKeys(hub)
+        self._told: set[bytes] = set()
+        self._now = 0
+        self._frame = self._block = b""
+        self._comments: list[str] = []
+
+    def frame(self, now: int, octets: bytes, heard: Link) -> None:
+        self._now = now
+        rssi, lqi = (heard.rssi, heard.lqi) if heard.usable else (None, None)  # others hear it, not the hub
+        self._frame = pcapng.radio(octets, self._hub.han.channel, rssi, lqi)
+        self._comments = [f"tshark {dissector_option(label, key)}" for label, key in self._new_keys()]
+        self._block = self._packet()
+        self._write(self._block)
+
+    def explained(self, now: int, text: str) -> None:
+        """Said of the frame before, which mostly is not in the file yet."""
+        self._comments.append(text)
+        block = self._packet()
+        if self._block and self._amend(self._block, block):
+            self._block = block
+
+    def _packet(self) -> bytes:
+        return pcapng.packet(self._interface, self._now, self._frame, comments=self._comments)
+
+    def _new_keys(self) -> list[tuple[str, bytes]]:
+        new = [(label, key) for label, key in self._keys.labelled() if key not in self._told]
+        self._told.update(key for _, key in new)
+        return new
 
 
 class _Shown:
@@ -237,3 +315,7 @@ _TITLE_FIELDS: dict[int, int] = {ApduTag.AARQ: 0xA6, ApduTag.AARE: 0xA4}
 
 def _carrier(message: Message) -> str:
     return f"{message.route} {message.frame}" if message.frame is not None else message.route
+
+
+def _unheard(now: int, inbound: bool, data: bytes) -> None:
+    """Of a line that no dissector reads."""

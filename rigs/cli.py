@@ -48,6 +48,7 @@ Control = Annotated[str | None, typer.Option(metavar="[HOST:]PORT|off", help="Wh
 Device = Annotated[str, typer.Argument(metavar="PREMISES/KIND", help="Such as home/electricity")]
 Folder = Annotated[Path, typer.Option(metavar="FOLDER", help="Where the rig runs: its smets1-control.json is there")]
 Baud = Annotated[bool | None, typer.Option("--baud/--no-baud", help="Garbage at a wrong rate")]
+Air = Annotated[bool, typer.Option("--air/--no-air", help="Capture and trace HANs too")]
 
 
 @app.command()
@@ -64,6 +65,7 @@ def up(
     echo: Echo = None,
     turnaround: Turnaround = None,
     baud: Baud = None,
+    air: Air = True,
     control: Control = None,
 ) -> None:
     """Start a rig and run it until Ctrl-C."""
@@ -74,6 +76,7 @@ def up(
         rate=_rate(rate, stepped),
         stepped=stepped,
         capture=capture,
+        air=air,
         storage=storage,
         trace=trace or trace_hex,
         trace_hex=trace_hex,
@@ -90,14 +93,16 @@ def capture(
     rig: RigArgument = None,
     rate: Rate = None,
     seed: Seed = None,
+    air: Air = True,
 ) -> None:
-    """Start a rig and capture its lines.
+    """Start a rig and capture its lines and HANs.
 
     The same as `smets1 up --capture FILE`.
     """
     from rigs.commands.up import UpOptions, run
 
-    raise typer.Exit(run(_rig_file(rig, seed), UpOptions(rate=_rate(rate, False), capture=file, seed=seed)))
+    options = UpOptions(rate=_rate(rate, False), capture=file, air=air, seed=seed)
+    raise typer.Exit(run(_rig_file(rig, seed), options))
 
 
 @app.command()
@@ -193,7 +198,7 @@ def display(
     watch: Annotated[bool, typer.Option("--watch", help="Follow it until Ctrl-C")] = False,
     folder: Folder = Path(),
 ) -> None:
-    """Show what a meter's display shows."""
+    """Show what a meter or a display shows."""
     from rigs.commands.meters import show_display
 
     show_display(folder, device, watch)
@@ -211,7 +216,7 @@ def press(
     ],
     folder: Folder = Path(),
 ) -> None:
-    """Press keys of a meter and show its display."""
+    """Press keys of a meter or a display and show what it shows."""
     from rigs.commands.meters import press_keys
 
     press_keys(folder, device, keys)
@@ -236,12 +241,17 @@ def top_up(
 def han(
     premises: Annotated[str, typer.Argument(metavar="PREMISES", help="Whose HAN")] = "home",
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Follow it until Ctrl-C")] = False,
+    keys: Annotated[bool, typer.Option("--keys", help="Show tshark's options to decrypt the air")] = False,
     folder: Folder = Path(),
 ) -> None:
-    """Show a hub's device log and who is there."""
-    from rigs.commands.han import show_han
+    """Show a hub's device log, who is there, and through whom."""
+    from rigs.commands.han import show_han, show_keys
 
-    show_han(folder, premises, as_json)
+    if keys:
+        show_keys(folder, premises)
+    else:
+        show_han(folder, premises, as_json=as_json, watch=watch)
 
 
 @app.command()

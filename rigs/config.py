@@ -23,7 +23,7 @@ from rigs.ports.line import LineOptions
 from rigs.ports.spec import PortError, PortKind, PortSpec, parse_port
 from rigs.system_errors import reason
 
-DEVICE_KINDS = ("hub", "electricity", "gas")
+DEVICE_KINDS = ("hub", "electricity", "gas", "display")
 MAX_COUNT = 100_000
 
 
@@ -127,8 +127,8 @@ def _secret(text: str) -> bytes:
     return bytes.fromhex(digits)
 
 
-class DeviceConfig(_Model):
-    """One device of a premises."""
+class DisplayConfig(_Model):
+    """A display on the HAN."""
 
     profile: str | None = Field(
         default=None,
@@ -137,9 +137,6 @@ class DeviceConfig(_Model):
     serial: str | None = Field(
         default=None, pattern=r"^[ -~]{1,16}$", description="Number on its plate; by default from the seed"
     )
-    point: str | None = Field(
-        default=None, pattern=r"^[0-9]{6,13}$", description="MPAN or MPRN; by default from the seed"
-    )
     eui64: str | None = Field(
         default=None,
         pattern=r"^[0-9A-Fa-f]{16}$",
@@ -147,16 +144,8 @@ class DeviceConfig(_Model):
     )
     keys: dict[str, str] = Field(
         default_factory=dict,
-        description="Keys by name (ASSOCIATION.encryption, .authentication, .broadcast, .secret; master; of a meter"
-        " token.secret, token.originator), hexadecimal or text:...; by default derived from the seed",
-    )
-    ports: dict[str, str] = Field(default_factory=dict, description="Where each of the device's ports is reached")
-    line: LineConfig | None = Field(
-        default=None, description="The line model of this device's ports, instead of the rig's"
-    )
-    load: LoadConfig = Field(default_factory=LoadConfig, description="What the premises draws through this meter")
-    prepayment: PrepaymentConfig | None = Field(
-        default=None, description="Of a meter: prepayment mode from the start, instead of the profile's mode"
+        description="Keys by name (install_code; ASSOCIATION.encryption, .authentication, .broadcast, .secret; master;"
+        " of a meter token.secret, token.originator), hexadecimal or text:...; by default derived from the seed",
     )
 
     @field_validator("keys")
@@ -168,6 +157,22 @@ class DeviceConfig(_Model):
             except ValueError as error:
                 raise ValueError(f"{name}: {error}") from None
         return keys
+
+
+class DeviceConfig(DisplayConfig):
+    """One device of a premises."""
+
+    point: str | None = Field(
+        default=None, pattern=r"^[0-9]{6,13}$", description="MPAN or MPRN; by default from the seed"
+    )
+    ports: dict[str, str] = Field(default_factory=dict, description="Where each of the device's ports is reached")
+    line: LineConfig | None = Field(
+        default=None, description="The line model of this device's ports, instead of the rig's"
+    )
+    load: LoadConfig = Field(default_factory=LoadConfig, description="What the premises draws through this meter")
+    prepayment: PrepaymentConfig | None = Field(
+        default=None, description="Of a meter: prepayment mode from the start, instead of the profile's mode"
+    )
 
 
 class StorageConfig(_Model):
@@ -192,6 +197,10 @@ class PremisesConfig(_Model):
     hub: DeviceConfig | None = Field(default_factory=DeviceConfig, description="The communications hub")
     electricity: DeviceConfig | None = Field(default_factory=DeviceConfig, description="The electricity meter")
     gas: DeviceConfig | None = Field(default_factory=DeviceConfig, description="The gas meter, behind the hub")
+    display: DisplayConfig | None = Field(
+        default=None,
+        description="A display on the hub's HAN (PPMID, IHD); an empty table is one of the default profile",
+    )
 
 
 _HOME: dict[str, object] = {
@@ -199,6 +208,7 @@ _HOME: dict[str, object] = {
     "hub": {"ports": {"wan": "pty:./{premises}-hub", "wan-tcp": "tcp:4059"}},
     "electricity": {"ports": {"optical": "pty:./{premises}-electricity"}},
     "gas": {},
+    "display": {},
 }
 
 
@@ -243,10 +253,11 @@ class PremisesSpec:
     hub: DeviceSpec | None
     electricity: DeviceSpec | None
     gas: DeviceSpec | None
+    display: DeviceSpec | None = None
 
     def devices(self) -> Iterator[DeviceSpec]:
         """Those it has, hub first."""
-        for device in (self.hub, self.electricity, self.gas):
+        for device in (self.hub, self.electricity, self.gas, self.display):
             if device is not None:
                 yield device
 
@@ -298,10 +309,11 @@ def _specs(config: RigConfig, file: str, folder: Path) -> Iterator[PremisesSpec]
             names.add(name)
             devices: dict[str, DeviceSpec | None] = {}
             for kind in DEVICE_KINDS:
-                device = cast("DeviceConfig | None", getattr(template, kind))
-                if device is None:
+                given = cast("DisplayConfig | None", getattr(template, kind))
+                if given is None:
                     devices[kind] = None
                     continue
+                device = given if isinstance(given, DeviceConfig) else DeviceConfig(**given.model_dump())
                 path = f"premises.{index}.{kind}"
                 ports: dict[str, PortSpec] = {}
                 for port_name, text in device.ports.items():
@@ -337,7 +349,7 @@ def _specs(config: RigConfig, file: str, folder: Path) -> Iterator[PremisesSpec]
                     load=load,
                     prepayment=device.prepayment,
                 )
-            yield PremisesSpec(name, devices["hub"], devices["electricity"], devices["gas"])
+            yield PremisesSpec(name, devices["hub"], devices["electricity"], devices["gas"], devices["display"])
 
 
 def _key(spec: PortSpec) -> str:
@@ -409,11 +421,17 @@ def describe(error: ValidationError, model: type[BaseModel]) -> str:
         case _:
             value = first["input"]
             secret = _SECRETS in first["loc"]
-            shown = f"{value}: " if isinstance(value, str | int | float) and not secret else ""
+            shown = f"{_line(value)}: " if isinstance(value, str | int | float) and not secret else ""
             text = f"{where}: {shown if len(shown) < 60 else shown[:57] + '...: '}{message}"
     # A list is called too short when the entry in it is wrong: that is no fault of its own.
     more = sum(error["loc"] != first["loc"][: len(error["loc"])] for error in errors)
     return text + (f" (and {more} more)" if more else "")
+
+
+def _line(value: str | float) -> str:
+    """A value on one line, quoted where it would break it."""
+    text = str(value)
+    return text if text.isprintable() else repr(text)
 
 
 def _model_at(model: type[BaseModel], location: tuple[int | str, ...]) -> type[BaseModel] | None:

@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import gc
 import resource
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from rigs.air import AirMaker, air_name, listen
 from rigs.config import ConfigError, DeviceSpec, PremisesSpec, RigFile
 from rigs.driver import SECOND, ClockMode, Driver, utc_ns
 from rigs.ports import Attachment, LineOptions, Port, PortError, PortKind, PortSpec, Tap, make_port
 
 if TYPE_CHECKING:
     from emulator.device import Device
+    from emulator.gas import GasMeter
     from emulator.ports import Stack
     from emulator.premises import Premises
     from emulator.time import Clock
@@ -48,7 +50,10 @@ TapMaker = Callable[[str, PortSpec], Tap]
 
 
 class Rig:
-    """Running premises. Set ``taps`` and ``explain`` before :meth:`start`; all calls belong to the loop's thread."""
+    """Running premises; all calls belong to the loop's thread.
+
+    Set ``taps``, ``air`` and ``explain`` before :meth:`start`.
+    """
 
     def __init__(
         self,
@@ -82,14 +87,20 @@ class Rig:
         self.ports: dict[str, Port] = {}
         """Open ports by name: ``premises/device/port``."""
         self.taps: list[TapMaker] = []
+        self.air: list[AirMaker] = []
+        """What listens to the air of every premises' HAN; without any, no frame of it is put into octets."""
         self.explain: Callable[[str, str], None] | None = None
-        """Called with a port's name and a sentence for each thing a line or stack discarded or refused."""
+        """Called with a port's name and a sentence for each thing a line or stack discarded or refused.
+
+        For frames that a radio dropped the name is that of the HAN, ``premises/hub/han``.
+        """
         self.failed: Callable[[PortError], None] | None = None
         self.warn: Callable[[str], None] | None = None
         """Called with a line when what devices do cannot be kept any more."""
         self.storage = storage or file.storage(folder)
         """The file that devices keep their state in, None for a rig that forgets."""
         self._storage: Storage | None = None
+        self._listening: list[Callable[[], None]] = []  # ends of it, for every HAN
         self._line = line or {}
         self._build = build
 
@@ -108,22 +119,31 @@ class Rig:
                 gc.enable()
 
     async def _start(self) -> None:
+        from emulator.hub import Hub
+
         build = self._build
         if build is None:
             from rigs.building import build
         storage = self._open_storage()
+        gone: list[Device] = []
         try:
             for spec in self.file.specs:
                 self.premises[spec.name] = build(self.file, spec, self.clock)
+                if storage is not None:
+                    gone += self._hang_gas_meters(spec, storage.gas_meters(spec.name))
             if storage is not None:
-                config = self.file.config.storage
-                snapshot = config.snapshot_s if config else None
-                storage.keep(self._devices(), self.file.specs, snapshot and snapshot * SECOND)
+                storage.keep(self._devices(), self.file.specs, self._snapshot_period, gone)
         except BaseException:
             if storage is not None:
                 storage.close()  # as it was: what was built so far is of no account
             raise
         self._storage = storage
+        if self.air or self.explain is not None:
+            self._listening.extend(
+                listen(air_name(name), premises.hub, self.air, self.explain)
+                for name, premises in self.premises.items()
+                if isinstance(premises.hub, Hub)
+            )
         self.driver.start()
         for spec in self.file.specs:
             premises = self.premises[spec.name]
@@ -131,6 +151,34 @@ class Rig:
                 self._make_ports(spec.name, device, getattr(premises, device.kind))
         for port in self.ports.values():
             await port.open()
+
+    @property
+    def _snapshot_period(self) -> int | None:
+        config = self.file.config.storage
+        return config.snapshot_s * SECOND if config and config.snapshot_s else None
+
+    def _hang_gas_meters(self, spec: PremisesSpec, numbers: tuple[int, ...]) -> Iterable[Device]:
+        """The gas meters that took another's place before; gives those that are gone and still mirrored."""
+        if numbers in ((), (1,)):
+            return ()
+        from rigs.building import hang_gas_meters
+
+        return list(hang_gas_meters(self.file, spec, self.premises[spec.name], self.clock, numbers))
+
+    def replace_gas_meter(self, premises: str) -> GasMeter:
+        """A new gas meter in the place of the old one of these premises, kept where the rig keeps its devices.
+
+        LookupError for premises without one, or without a hub; NvmFault when the new one cannot be kept.
+        """
+        from rigs.building import hang_gas_meter
+
+        spec = next(item for item in self.file.specs if item.name == premises)
+        found = self.premises[premises]
+        old = found.gas
+        new = hang_gas_meter(self.file, spec, found, self.clock)
+        if self._storage is not None:
+            self._storage.replaced(premises, old, new, self._snapshot_period)
+        return new
 
     def _open_storage(self) -> Storage | None:
         """The store, where there is one; the clock begins no earlier than what it holds."""
@@ -144,12 +192,11 @@ class Rig:
         return storage
 
     def _devices(self) -> dict[str, Device]:
-        """All devices by ``premises/kind``, a hub before those behind it."""
-        return {
-            f"{spec.name}/{device.kind}": getattr(self.premises[spec.name], device.kind)
-            for spec in self.file.specs
-            for device in spec.devices()
-        }
+        """All devices by their ids, ``premises/kind``, a hub before those behind it."""
+        found = [
+            getattr(self.premises[spec.name], device.kind) for spec in self.file.specs for device in spec.devices()
+        ]
+        return {device.identity.device_id: device for device in found}
 
     def _make_ports(self, premises: str, spec: DeviceSpec, device: PortedDevice) -> None:
         stacks = device.stacks
@@ -191,6 +238,9 @@ class Rig:
         if self._storage is not None:
             self.driver.now()
         self.driver.stop()
+        for end in self._listening:
+            end()
+        self._listening.clear()
         if self._storage is not None:
             self._storage.close(self._devices().values())
             self._storage = None

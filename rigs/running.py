@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from rigs.associations import AssociationKeys, association_keys
+from rigs.config import DEVICE_KINDS
 from rigs.control import desk
 from rigs.driver import SECOND, ClockMode
 from rigs.ports import Port, PortKind
@@ -226,7 +227,7 @@ class RunningDevice:
         self._at_desk(lambda: device.set_load(Constant(rate)))
 
     def press(self, keys: str) -> str:
-        """Press keys of this meter; what its display shows after the last one.
+        """Press keys of this meter or display; what it shows after the last one.
 
         ``keys`` are digits, ``<`` back-space, ``c`` clear, ``#`` enter, ``>`` scroll, ``s`` supply button and ``e``
         emergency credit; spaces and ``-`` between them are none. Raises :class:`rigs.control.desk.DeskError` for other
@@ -236,8 +237,8 @@ class RunningDevice:
 
     @property
     def display(self) -> str:
-        """What the display of this meter shows now, empty while it is off; DeskError where there is none."""
-        return self._at_desk(lambda: desk.keypad_of(self.device).text())
+        """What this display, or that of this meter, shows now, empty while it is off; DeskError where there is none."""
+        return self._at_desk(lambda: desk.front_of(self.device).text())
 
     def top_up(self, digits: str, *, at_display: bool = False) -> Outcome:
         """Enter a token at the keypad of this meter, or at an in-home display; what became of it.
@@ -301,7 +302,7 @@ class RunningDevice:
 
 
 class RunningPremises:
-    """Premises that run. ``hub``, ``electricity`` and ``gas`` raise LookupError where there is no such device."""
+    """Premises that run. ``hub``, ``electricity``, ``gas`` and ``display`` raise LookupError where there is none."""
 
     def __init__(self, running: RunningRig, name: str) -> None:
         self.name = name
@@ -309,7 +310,7 @@ class RunningPremises:
         self.clock = running.clock
         self._devices: dict[str, RunningDevice] = {}
         premises = running.rig.premises[name]
-        for kind in ("hub", "electricity", "gas"):
+        for kind in DEVICE_KINDS:
             device = getattr(premises, kind)
             if device is not None:
                 self._devices[kind] = RunningDevice(running, name, kind, device)
@@ -328,6 +329,11 @@ class RunningPremises:
     def gas(self) -> RunningDevice:
         """The gas meter."""
         return self._device("gas")
+
+    @property
+    def display(self) -> RunningDevice:
+        """The display of the HAN."""
+        return self._device("display")
 
     def _device(self, kind: str) -> RunningDevice:
         found = self._devices.get(kind)

@@ -99,9 +99,7 @@ class Status:
         room = screen.height // 3
         notes: list[tuple[str, int]] = []
         for name in reversed(self._said):
-            if name not in rows:
-                continue
-            counted = counts(rows[name].refused)
+            counted = counts(rows[name].refused) if name in rows else ""  # a HAN is no port
             note = f"{name}: {'; '.join(self._said[name])}{f' [{counted}]' if counted else ''}"
             lines = len(Text(note).wrap(screen, screen.width))
             room -= lines

@@ -2,8 +2,9 @@
 
 Everything that a device commits is one transaction, on the disk when it ends (write-ahead log, ``synchronous=FULL``).
 The file belongs to one rig: its seed, its premises, their devices' profiles, serial numbers, EUI-64 and keys as the rig
-file gives them. It holds keys: it is made for its owner's eyes only, and so are the files that SQLite puts beside it.
-One process at a time has it open.
+file gives them. A gas meter that took another's place is ``premises/gas-2`` and so on; the one before it stays as long
+as its hub mirrors it. It holds keys: it is made for its owner's eyes only, and so are the files that SQLite puts beside
+it. One process at a time has it open.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
-from emulator.nvm import NvmFault, keep
+from emulator.nvm import NvmFault, Saved, keep
 from rigs.config import ConfigError
 from rigs.system_errors import reason
 
@@ -106,17 +107,84 @@ class Storage:
             raise self._refusal(f"{instant!r} is no instant; remove the file to start anew")
         return instant
 
+    def gas_meters(self, premises: str) -> tuple[int, ...]:
+        """Numbers of the gas meters of premises that the store has, the one that is there last; none of a new store.
+
+        Those that are neither there nor mirrored by the hub are forgotten. Raises ConfigError.
+        """
+        with self._reading():
+            names = [name for (name,) in self._database.execute("SELECT name FROM device")]
+            numbers = sorted(filter(None, (_gas_number(premises, name) for name in names)))
+            if len(numbers) > 1:
+                mirrored = self._mirrored(premises)
+                over = [number for number in numbers[:-1] if self._eui64(_gas_name(premises, number)) != mirrored]
+                self._forget(_gas_name(premises, number) for number in over)
+                numbers = [number for number in numbers if number not in over]
+        return tuple(numbers)
+
+    def _mirrored(self, premises: str) -> str:
+        """EUI-64 of the gas meter that a hub mirrors, in hexadecimal."""
+        select = "SELECT image FROM part JOIN device ON device = id WHERE device.name = ? AND part.name = 'han'"
+        found = self._database.execute(select, (f"{premises}/hub",)).fetchone()
+        try:
+            return "" if found is None else Saved.read("han", found[0]).text("mirrored")
+        except NvmFault as fault:
+            raise self._refusal(f"{premises}/hub: {fault}; remove the file to start anew") from None
+
+    def _eui64(self, name: str) -> str:
+        (eui64,) = self._database.execute("SELECT eui64 FROM device WHERE name = ?", (name,)).fetchone()
+        return eui64
+
+    def _forget(self, names: Iterable[str]) -> None:
+        database = self._database
+        database.execute("BEGIN IMMEDIATE")
+        for name in names:
+            database.execute("DELETE FROM part WHERE device = (SELECT id FROM device WHERE name = ?)", (name,))
+            database.execute("DELETE FROM device WHERE name = ?", (name,))
+        database.execute("COMMIT")
+
+    def replaced(self, premises: str, old: Device | None, new: Device, snapshot_period: int | None = None) -> None:
+        """A new gas meter hangs in the place of an old one: keep it from now on. Raises NvmFault when it cannot be."""
+        if old is not None and old.keeper is not None:
+            old.keeper.close()
+        try:
+            with self._reading():
+                self._database.execute("BEGIN IMMEDIATE")
+                self._enter([(new.identity.device_id, *_marks(new), "", new.clock.now)])
+                self._database.execute("COMMIT")
+                self.gas_meters(premises)
+                select = "SELECT id FROM device WHERE name = ?"
+                (number,) = self._database.execute(select, (new.identity.device_id,)).fetchone()
+        except ConfigError as error:
+            with suppress(sqlite3.Error):
+                self._database.rollback()
+            raise NvmFault(str(error)) from None
+        keep(new, DeviceNvm(self, number), snapshot_period)
+        assert new.keeper is not None
+        if not new.keeper.begin():
+            raise NvmFault(new.keeper.fault)
+
+    def _enter(self, entries: list[tuple[str | int, ...]]) -> None:
+        self._database.executemany(
+            "INSERT INTO device (name, profile, serial, eui64, keys, instant) VALUES (?, ?, ?, ?, ?, ?)", entries
+        )
+
     def keep(
-        self, devices: Mapping[str, Device], specs: Iterable[PremisesSpec], snapshot_period: int | None = None
+        self,
+        devices: Mapping[str, Device],
+        specs: Iterable[PremisesSpec],
+        snapshot_period: int | None = None,
+        gone: Iterable[Device] = (),
     ) -> None:
         """Restore the rig's devices, just built, and keep them from now on; ``devices`` by ``premises/kind``.
 
-        ``snapshot_period`` (ns) goes before what their profiles say. Raises ConfigError for a store of other devices,
-        and for one that is damaged.
+        ``snapshot_period`` (ns) goes before what their profiles say. Devices that are ``gone`` and still mirrored are
+        restored, and that is all. Raises ConfigError for a store of other devices, and for one that is damaged.
         """
         keys = {f"{spec.name}/{device.kind}": _digest(device.keys) for spec in specs for device in spec.devices()}
+        ghosts = {device.identity.device_id: device for device in gone}
         with self._reading():
-            self._admit(devices, keys)
+            self._admit({**devices, **ghosts}, keys)
             numbers = dict(self._database.execute("SELECT name, id FROM device"))
         restored: list[Device] = []
         for name, device in devices.items():
@@ -125,6 +193,12 @@ class Storage:
                     restored.append(device)
             except NvmFault as fault:
                 raise self._refusal(f"{name}: {fault}; remove the file to start anew") from None
+        for name, device in ghosts.items():
+            try:
+                keep(device, DeviceNvm(self, numbers[name]))
+            except NvmFault as fault:
+                raise self._refusal(f"{name}: {fault}; remove the file to start anew") from None
+            device.keeper = None
         for device in reversed(restored):  # a hub when what is behind it is there
             device.resume()
         try:
@@ -140,11 +214,8 @@ class Storage:
         database = self._database
         rows = database.execute("SELECT name, profile, serial, eui64, keys FROM device").fetchall()
         if not rows:
-            entries = [(name, *_marks(device), keys[name], device.clock.now) for name, device in devices.items()]
             database.execute("BEGIN IMMEDIATE")
-            database.executemany(
-                "INSERT INTO device (name, profile, serial, eui64, keys, instant) VALUES (?, ?, ?, ?, ?, ?)", entries
-            )
+            self._enter([(name, *_marks(device), keys[name], device.clock.now) for name, device in devices.items()])
             database.execute("COMMIT")
             return
         stored = {name: (marks, given) for name, *marks, given in rows}
@@ -155,7 +226,7 @@ class Storage:
             for word, theirs, ours in zip(("profile", "serial", "EUI-64"), marks, _marks(device), strict=True):
                 if theirs != ours:
                     raise self._other_rig(f"its {name} has {word} {theirs}, this rig's {ours}")
-            if given != keys[name]:
+            if given != keys.get(name, ""):
                 raise self._other_rig(f"its {name} was made with other keys")
         for name in stored:
             raise self._other_rig(f"it has {name}, which this rig has not")
@@ -253,6 +324,18 @@ class DeviceNvm:
 
     def store(self, instant: int, parts: Mapping[str, str]) -> None:
         self._storage.store(self._device, instant, parts)
+
+
+def _gas_name(premises: str, number: int) -> str:
+    return f"{premises}/gas" if number == 1 else f"{premises}/gas-{number}"
+
+
+def _gas_number(premises: str, name: str) -> int | None:
+    """The number of a gas meter of these premises among those they have had, None for another device."""
+    if name == f"{premises}/gas":
+        return 1
+    number = name.removeprefix(f"{premises}/gas-")
+    return int(number) if number != name and number.isascii() and number.isdigit() else None
 
 
 def _marks(device: Device) -> tuple[str, str, str]:

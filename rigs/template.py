@@ -51,4 +51,8 @@ scale = 1.0
 # point = "1000000001"          # MPRN
 [premises.gas.load]
 kind = "household"              # constant: cubic metres an hour
+
+[premises.display]              # on the hub's HAN: shows what meters report, takes tokens, arms the supply (PPMID)
+# profile = "display-ihd"       # one that only shows
+# eui64 = "025350310000000A"    # left out: from the seed
 """

@@ -5,20 +5,33 @@ Decoded::
     12:00:00.000000 home/electricity/optical <- 16>1 I N(S)=0 N(R)=0 P/F=1 | GET Clock 0-0:1.0.0.255 time
     12:00:00.000000 home/electricity/optical -> 1>16 I N(S)=0 N(R)=1 P/F=1 | GET response ...
 
-``<-`` goes towards the device. In hexadecimal, the lines ``RX 7ea0..`` (towards the device) and ``TX ..`` feed
+``<-`` goes towards the device. Frames of a HAN's air are told in the same way, and after them why a radio dropped one::
+
+    12:00:00.000000 home/hub/han home/gas > home/hub | Metering 1 > 1, link key, counter 12 | report ...
+    12:00:00.000000 home/hub/han: the hub drops a frame of 53 octets: the MIC is wrong for this key, source and counter
+
+In hexadecimal, the lines ``RX 7ea0..`` (towards the device) and ``TX ..`` feed
 ``text2pcap -P dlms -r '^(?<dir>[RT])X (?<data>[0-9a-f]+)$'`` and the like; lines with ``#`` before them tell when and
-where, and what no decoder would take.
+where, and what no decoder would take. Those of the air begin with ``RADIO``.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from protocols.sniffer import SEVEN_BITS, Kind, Message, Sniffer
+from rigs.air import AirListener, HubKeys
 from rigs.apdu_text import ApduText
 from rigs.opener import Opener, PortReveal
 from rigs.ports import PortKind, PortSpec, Tap
+from rigs.radio_text import RadioText, is_radio
+from rigs.zigbee_text import AirText
+
+if TYPE_CHECKING:
+    from emulator.han.medium import Link
+    from emulator.hub import Hub
 
 MAX_WAITING = 64
 """Frames of one request that wait for its end before they are shown."""
@@ -28,7 +41,7 @@ _PASSWORD_OCTETS = re.compile(rb"\x01P[12]\x02\(([^)]*)\)")
 
 
 class Trace:
-    """Writes a line for each message; put it into ``Rig.taps``.
+    """Writes a line for each message; put it into ``Rig.taps``, and :meth:`air` into ``Rig.air``.
 
     ``write`` takes a line without its end. ``reveal``, if given, opens ciphered APDUs (:mod:`rigs.known_keys`), so that
     their contents can be told. Passwords and keys are not shown, in hexadecimal either: a message with one is a ``#``
@@ -44,6 +57,8 @@ class Trace:
 
     def __call__(self, name: str, spec: PortSpec) -> Tap:
         """A listener for a new line of the port ``name``."""
+        if is_radio(name):
+            return self._radio(name)
         sniffer = Sniffer(wrapped=spec.wrapped, datagrams=spec.kind is PortKind.UDP)
         texts = ApduText(None if self.reveal is None else Opener(name, self.reveal))
         tell = _Hexadecimal(self.write, texts).tell if self.hexadecimal else _Decoded(self.write, texts).tell
@@ -53,6 +68,41 @@ class Trace:
                 tell(f"{_clock(now)} {name}", message)
 
         return tap
+
+    def _radio(self, name: str) -> Tap:
+        radio, comment = RadioText(), "# " if self.hexadecimal else ""
+
+        def tap(now: int, inbound: bool, data: bytes) -> None:
+            for line in radio.see(inbound, data):
+                self.write(f"{comment}{_clock(now)} {name} {'<-' if inbound else '->'} {line}")
+
+        return tap
+
+    def air(self, name: str, hub: Hub) -> AirListener:
+        """A listener for the air of the HAN that a hub formed."""
+        return _Air(self.write, name, None if self.hexadecimal else AirText(HubKeys(hub)))
+
+
+class _Air:
+    """One line for each frame of a HAN's air, and for each that a radio dropped."""
+
+    __slots__ = ("_name", "_texts", "_write")
+
+    def __init__(self, write: Callable[[str], None], name: str, texts: AirText | None) -> None:
+        self._write = write
+        self._name = name
+        self._texts = texts
+
+    def frame(self, now: int, octets: bytes, heard: Link) -> None:
+        where = f"{_clock(now)} {self._name}"
+        if self._texts is not None:
+            self._write(f"{where} {self._texts.tell(octets)}")
+        else:
+            self._write(f"# {where} {heard.rssi} dBm, LQI {heard.lqi}")
+            self._write(f"RADIO {octets.hex()}")
+
+    def explained(self, now: int, text: str) -> None:
+        self._write(f"{'' if self._texts is not None else '# '}{_clock(now)} {self._name}: {text}")
 
 
 class _Decoded:

@@ -9,11 +9,12 @@ model for SMETS1 hubs, whose own logs are not public).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
 
-from emulator.nvm import Image, Saved
+from emulator.nvm import Image, NvmFault, Saved
 from emulator.time import SECOND
 from protocols.zigbee import mmo
 
@@ -36,30 +37,59 @@ class Status(Enum):
     TRANSMITTING = 0x08
 
 
-@dataclass(slots=True)
-class Level:
-    """The highest, mean and lowest of what was measured; nothing was while ``count`` is 0."""
+MEASUREMENTS = 16
+"""Measurements that a level remembers: a working day of a meter that wakes up every half hour."""
+RSSI_RANGE, LQI_RANGE = range(-128, 128), range(256)
+EUI64_OCTETS, KEY_OCTETS = 8, 16
 
-    highest: int = 0
-    lowest: int = 0
-    total: int = 0
-    count: int = 0
+
+class Level:
+    """The highest, mean and lowest of the last :data:`MEASUREMENTS` measurements; 0 while there are none.
+
+    They slide: a radio that fades shows after a few frames, however long it has been there, and who reads takes nothing
+    from who reads next. The official data do not say over what the three are taken.
+    """
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Iterable[int] = ()) -> None:
+        self._values = tuple(values)[-MEASUREMENTS:]
 
     def add(self, value: int) -> None:
         """One more measurement."""
-        self.highest = max(self.highest, value) if self.count else value
-        self.lowest = min(self.lowest, value) if self.count else value
-        self.total += value
-        self.count += 1
+        self._values = (*self._values, value)[-MEASUREMENTS:]
+
+    @property
+    def count(self) -> int:
+        """Measurements that it remembers."""
+        return len(self._values)
+
+    @property
+    def highest(self) -> int:
+        return max(self._values, default=0)
+
+    @property
+    def lowest(self) -> int:
+        return min(self._values, default=0)
 
     @property
     def mean(self) -> int:
         """Rounded down."""
-        return self.total // self.count if self.count else 0
+        return sum(self._values) // len(self._values) if self._values else 0
 
     def image(self) -> list[int]:
         """For the non-volatile memory."""
-        return [self.highest, self.lowest, self.total, self.count]
+        return list(self._values)
+
+    @classmethod
+    def saved(cls, saved: Saved, name: str, possible: range) -> Level:
+        """The level of an image; NvmFault for measurements that cannot be."""
+        values = saved.numbers(name)
+        if len(values) > MEASUREMENTS or any(value not in possible for value in values):
+            raise NvmFault(
+                f"{saved.where}.{name}: must be at most {MEASUREMENTS} numbers from {possible[0]} to {possible[-1]}"
+            )
+        return cls(values)
 
 
 @dataclass(slots=True)
@@ -108,11 +138,14 @@ class Entry:
 
     @classmethod
     def saved(cls, eui64: bytes, saved: Saved) -> Entry:
-        """The entry of an image; raises what :class:`Saved` raises."""
-        heard_at, hops, failures, successes = saved.numbers("counts")
+        """The entry of an image; NvmFault for one that is damaged."""
+        counts = saved.numbers("counts")
+        if len(counts) != _COUNTS:
+            raise NvmFault(f"{saved.where}.counts: must be {_COUNTS} whole numbers")
+        heard_at, hops, failures, successes = counts
         return cls(
             eui64,
-            saved.octets("key"),
+            _octets(saved, "key", KEY_OCTETS),
             saved.number("kind"),
             saved.flag("joined"),
             saved.flag("restored"),
@@ -120,15 +153,33 @@ class Entry:
             hops,
             failures,
             successes,
-            Level(*saved.numbers("rssi")),
-            Level(*saved.numbers("lqi")),
+            Level.saved(saved, "rssi", RSSI_RANGE),
+            Level.saved(saved, "lqi", LQI_RANGE),
         )
+
+
+_COUNTS = 4
+
+
+def _octets(saved: Saved, name: str, octets: int) -> bytes:
+    value = saved.octets(name)
+    if len(value) != octets:
+        raise NvmFault(f"{saved.where}.{name}: must be {octets} octets")
+    return value
+
+
+def _eui64(table: Saved, name: str) -> bytes:
+    """The name of a field that is an EUI-64."""
+    with suppress(ValueError):
+        if len(eui64 := bytes.fromhex(name)) == EUI64_OCTETS:
+            return eui64
+    raise NvmFault(f"{table.where}.{name}: must have an EUI-64 for its name, {EUI64_OCTETS} octets in hexadecimal")
 
 
 class DeviceLog:
     """The log of one hub: entries by EUI-64 in the order they were made, and the historic log, oldest first."""
 
-    __slots__ = ("_closes_at", "_opened_at", "capacity", "entries", "historic", "historic_capacity")
+    __slots__ = ("_closes_at", "_opened_at", "capacity", "entries", "historic", "historic_capacity", "stuck")
 
     def __init__(self, capacity: int, historic_capacity: int) -> None:
         self.capacity = capacity
@@ -137,6 +188,8 @@ class DeviceLog:
         self.historic: dict[bytes, bytes] = {}
         """Link keys of devices that were removed, by EUI-64."""
         self._opened_at = self._closes_at = 0
+        self.stuck: bool | None = None
+        """Whether the window is open whatever it is told; None while it does as it is told."""
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self.entries.values())
@@ -149,11 +202,11 @@ class DeviceLog:
 
     def is_open(self, now: int) -> bool:
         """Whether devices may join at ``now``."""
-        return self._opened_at <= now < self._closes_at
+        return self._opened_at <= now < self._closes_at if self.stuck is None else self.stuck
 
     def open_for(self, now: int) -> int:
-        """How long devices may still join, ns."""
-        return self._closes_at - now if self.is_open(now) else 0
+        """How long devices may still join, ns; a second at least in a window that does not close."""
+        return max(self._closes_at - now, SECOND if self.stuck else 0) if self.is_open(now) else 0
 
     # --- entries
 
@@ -199,6 +252,10 @@ class DeviceLog:
         """EUI-64 and hash of the link key of every device, for a hub that takes this one's place."""
         return [(entry.eui64, entry.key_hash) for entry in self]
 
+    def historic_backup(self) -> list[tuple[bytes, bytes]]:
+        """The same of every device of the historic log, the oldest first (use case CCS07)."""
+        return [(eui64, mmo.digest(key)) for eui64, key in self.historic.items()]
+
     def restore_backup(self, devices: list[tuple[bytes, bytes]]) -> bool:
         """Take over what another hub's :meth:`backup` holds: whether there was room; without it nothing changes.
 
@@ -222,10 +279,11 @@ class DeviceLog:
         }
 
     def restore(self, saved: Saved) -> None:
-        """Be what :meth:`image` said."""
-        entries, historic = saved.table("entries"), saved.table("historic")
-        self.entries = {bytes.fromhex(name): Entry.saved(bytes.fromhex(name), entries.table(name)) for name in entries}
-        self.historic = {bytes.fromhex(name): historic.octets(name) for name in historic}
+        """Be what :meth:`image` said; NvmFault, and nothing changed, for an image that is damaged."""
+        tables, old = saved.table("entries"), saved.table("historic")
+        entries = [Entry.saved(_eui64(tables, name), tables.table(name)) for name in tables]
+        historic = {_eui64(old, name): _octets(old, name, KEY_OCTETS) for name in old}
+        self.entries, self.historic = {entry.eui64: entry for entry in entries}, historic
 
 
 def status_of(entry: Entry, *, reporting: bool) -> int:

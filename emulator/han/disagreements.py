@@ -1,6 +1,7 @@
 """A device log that is wrong on purpose: what it says and who is there disagree.
 
-Each way is put in force by :func:`disagree`, which gives the call that ends it. A ghost, the entry and mirror of a
+Each way is put in force by :func:`disagree`, which gives the call that ends it. Entries that were lost come back as far
+as others have not taken their room meanwhile. A ghost, the entry and mirror of a
 meter that has gone, needs none of them: it is what :func:`emulator.premises.replace_gas_meter` leaves behind.
 """
 
@@ -53,21 +54,31 @@ def disagree(network: Network, kind: Disagreement, eui64: bytes) -> Callable[[],
             lost = {name: log.entries.pop(name) for name in gone}
 
             def end() -> None:
-                log.entries = {**lost, **log.entries}
+                room = log.capacity - len(log.entries)
+                back = [name for name in lost if name not in log.entries][:room]
+                there = {**{name: lost[name] for name in back}, **log.entries}
+                places = {name: place for place, name in enumerate(order)}
+                log.entries = {
+                    name: there[name] for name in sorted(there, key=lambda name: places.get(name, len(places)))
+                }
 
         case Disagreement.STALE_KEY:
             entry = log.entries[eui64]
-            right, entry.key = entry.key, chance.randbytes(16)
+            right, wrong = entry.key, chance.randbytes(16)
+            entry.key = wrong
 
             def end() -> None:
-                entry.key = right
+                if entry.key == wrong:  # nobody has given it another meanwhile
+                    entry.key = right
 
         case Disagreement.WRONG_KIND:
             entry = log.entries[eui64]
-            known, entry.kind = entry.kind, network.another_kind(entry.kind)
+            known, wrong = entry.kind, network.another_kind(entry.kind)
+            entry.kind = wrong
 
             def end() -> None:
-                entry.kind = known
+                if entry.kind == wrong:
+                    entry.kind = known
 
     network.review_all()
 

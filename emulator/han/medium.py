@@ -45,9 +45,9 @@ class Place(NamedTuple):
 
 
 class Radio:
-    """One radio on the air. It hears and is heard while ``on``; ``power`` in dBm."""
+    """One radio on the air. It hears and is heard while ``on``; ``power`` in dBm, ``loss`` of its antenna in dB."""
 
-    __slots__ = ("channel", "eui64", "name", "on", "place", "power")
+    __slots__ = ("channel", "eui64", "loss", "name", "on", "place", "power", "silenced")
 
     def __init__(self, name: str, eui64: bytes, place: Place, channel: int, power: int = 3) -> None:
         """``name`` is that of its device, by which chance is drawn; ``eui64`` has 8 octets."""
@@ -58,7 +58,10 @@ class Radio:
         self.place = place
         self.channel = channel
         self.power = power
+        self.loss = 0
         self.on = True
+        self.silenced = 0
+        """How many keep it from the air."""
 
 
 class Link(NamedTuple):
@@ -139,12 +142,31 @@ class Medium:
         self.radios.remove(radio)
         self._links.clear()
 
+    def moved(self) -> None:
+        """Radios are elsewhere, or on another channel."""
+        self._changed()
+
     # --- what makes it worse
 
     def attenuate(self, one: Radio, other: Radio, decibels: int) -> None:
         """Put something between two radios that takes ``decibels`` from both ways; 0 takes it away."""
         self._attenuation[frozenset((one.name, other.name))] = decibels
         self._changed()
+
+    def attenuation(self, one: Radio, other: Radio) -> int:
+        """What stands between two radios, dB."""
+        return self._attenuation.get(frozenset((one.name, other.name)), 0)
+
+    def silence(self, radio: Radio) -> Callable[[], None]:
+        """Keep a radio from the air until what is returned is called; of several, until the last one is."""
+
+        def silence(more: int) -> None:
+            radio.silenced += more
+            radio.on = not radio.silenced
+            self._changed()
+
+        silence(1)
+        return lambda: silence(-1)
 
     def interfere(self, channels: int = ALL_CHANNELS, level: int = -60) -> Interference:
         """Begin to interfere at ``level`` dBm, as every radio hears it, on ``channels`` (bit n is channel n)."""
@@ -196,7 +218,7 @@ class Medium:
         hour = stream(self._seed, between, f"fading {self._until // HOUR}")
         metres = max(math.dist(sender.place, receiver.place), _NEAREST) / 100
         path = _AT_A_METRE + _EXPONENT * math.log10(metres) + shadowing + hour.randint(-_FADING, _FADING)
-        rssi = min(0, round(sender.power - path - self._attenuation.get(names, 0)))
+        rssi = min(0, round(sender.power - path - sender.loss - receiver.loss - self._attenuation.get(names, 0)))
         if rssi < SENSITIVITY:
             return SILENCE
         above = rssi - self.noise(receiver.channel)

@@ -43,7 +43,7 @@ MAX_OCTETS = 1 << 20
 class Mirror:
     """A hub's mirror of one gas meter."""
 
-    __slots__ = ("_event", "_octets", "_queue", "_write", "counters", "gas", "hub", "link")
+    __slots__ = ("_event", "_octets", "_queue", "_write", "counters", "gas", "hub", "link", "moved", "since")
 
     def __init__(self, hub: Device, gas: GasMeter, link: HanLink, write: MirrorWrite) -> None:
         self.hub = hub
@@ -56,6 +56,10 @@ class Mirror:
         gas.rescheduled = self._moved
         self.counters: Counter[str] = Counter()
         """Commands ``taken``, ``delivered`` (and done) and ``failed`` (the meter refused)."""
+        self.since = hub.clock.now
+        """Rig instant after which the meter must have been awake for the mirror to show it."""
+        self.moved: Callable[[], None] | None = None
+        """Called when the meter will wake up at another time than it would have."""
 
     def logical_device(self) -> LogicalDevice:
         """What stands behind the mirror's server SAP."""
@@ -106,6 +110,8 @@ class Mirror:
             self._event = None
         if self._queue:
             self._expect()
+        if self.moved is not None:
+            self.moved()
 
     def _woke(self) -> None:
         """The meter polls: it hears what waits, in order. One that is not heard is waited for again."""

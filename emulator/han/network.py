@@ -12,188 +12,66 @@ failure. An attempt while the permit-join window is closed meets no open network
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from enum import Enum
+from collections.abc import Callable
 from random import Random
 from typing import TYPE_CHECKING
 
-from emulator.firmware import HanSettings, JoinSettings, RegisteredKey
+from emulator.firmware import HanSettings, RegisteredKey
+from emulator.han.admission import Admission, Refusal
 from emulator.han.device_log import DeviceLog, Entry, Registration
-from emulator.han.medium import FIRST_CHANNEL, LAST_CHANNEL, Medium, Place, Radio
+from emulator.han.medium import Place, Radio
+from emulator.han.member import Member
+from emulator.han.radio_network import RadioNetwork
 from emulator.nvm import Image, Saved
-from emulator.time import SECOND, Event, stream
-from protocols.zigbee import install_code, mmo
+from emulator.time import stream
+from protocols.zigbee import aps_commands, install_code, nwk, nwk_commands
+from protocols.zigbee.security import KeyId
 
 if TYPE_CHECKING:
     from emulator.device import Device
     from emulator.events import EventName
     from emulator.hub import Hub
-    from emulator.meter import Meter
 
-NO_KEY = b""
-_PATIENT = JoinSettings(15 * SECOND, 60 * SECOND, 3600 * SECOND)
-"""Of a profile that says nothing."""
-_HUB = Place(0, 0)
 _BESIDE_HUB = Place(20, 0)
 """SMETS1 hubs sit on or beside the electricity meter."""
-_NEAREST_GAS, _FARTHEST_GAS = 100, 800  # cm
+_NEAREST, _FARTHEST = 100, 800  # cm
 
 
-class Refusal(Enum):
-    """Why a device did not get onto the network."""
-
-    NO_NETWORK = "no network in range"
-    CLOSED = "the permit-join window is closed"
-    UNKNOWN = "the device log does not have it"
-    WRONG_KEY = "its key is not the one in the device log"
-    WRONG_KIND = "it is not what the device log says"
+def _somewhere(kind: str, chance: Random) -> Place:
+    """Where in a dwelling a device hangs: a gas meter at the wall that the hub is on, others anywhere."""
+    if kind == "gas":
+        return Place(0, chance.randint(_NEAREST, _FARTHEST))
+    return Place(chance.randint(_NEAREST, _FARTHEST), chance.randint(0, _FARTHEST))
 
 
-class Member:
-    """What a device knows of the HAN, and its search for it. ``on`` is whether it communicates."""
+class Network(RadioNetwork):
+    """The HAN that one hub formed, and is the trust centre of. It is the hub's :class:`~emulator.han.link.HanLink`."""
 
-    __slots__ = ("_event", "_network", "device", "link_key", "network_key", "on", "radio", "refusal", "tries")
-
-    def __init__(self, network: Network, device: Meter, radio: Radio) -> None:
-        self._network = network
-        self.device = device
-        self.radio = radio
-        self.link_key = self.network_key = NO_KEY
-        self.on = False
-        self.tries = 0
-        self.refusal: Refusal | None = None
-        """What came of the last attempt, None for success."""
-        self._event: Event | None = None
-
-    @property
-    def install_code(self) -> bytes:
-        """The code on its label, with the CRC."""
-        return install_code.with_crc(self.device.ring.key("install_code", 16))
-
-    @property
-    def first_key(self) -> bytes:
-        """The link key that follows from its install code."""
-        return install_code.link_key(self.install_code)
-
-    @property
-    def keys(self) -> Sequence[bytes]:
-        """Link keys that it can present: the one of this network, that after a swap-out of the hub, its first."""
-        return (self.link_key, mmo.digest(self.link_key), self.first_key) if self.link_key else (self.first_key,)
-
-    def join(self) -> Refusal | None:
-        """Look for the network now, as by the button on the device; None when it is on it."""
-        self._stop()
-        self.refusal = self._network.admit(self)
-        self.tries = 0 if self.refusal is None else self.tries + 1
-        self._network.review(self)
-        return self.refusal
-
-    def move(self, network: Network, channel: int) -> None:
-        """Be where another hub's network is, found on that channel."""
-        self._network = network
-        self.radio.channel = channel
-
-    def leave(self) -> None:
-        """Forget the network."""
-        self.link_key = self.network_key = NO_KEY
-        self.tries = 0
-        self._stop()
-
-    def seek(self) -> None:
-        """Look for the network from time to time, if it does not already."""
-        if self._event is None:
-            clock = self.device.clock
-            self._event = clock.schedule(clock.now + self._pause(), self._try)
-
-    def found(self) -> None:
-        """It is on the network: nothing to look for."""
-        self.tries = 0
-        self._stop()
-
-    def _pause(self) -> int:
-        settings = self.device.firmware.joining or _PATIENT
-        if not self.network_key:
-            return settings.search_period
-        return min(settings.first_pause << min(self.tries, 16), settings.longest_pause)
-
-    def _try(self) -> None:
-        self._event = None
-        if self.device.ready:
-            self.join()
-        else:
-            self.seek()
-
-    def _stop(self) -> None:
-        if self._event is not None:
-            self._event.cancel()
-            self._event = None
-
-    def image(self) -> Image:
-        """For the device's non-volatile memory."""
-        return {"link_key": self.link_key.hex(), "network_key": self.network_key.hex()}
-
-    def restore(self, saved: Saved) -> None:
-        """Be what :meth:`image` said."""
-        self.link_key, self.network_key = saved.octets("link_key"), saved.octets("network_key")
-        self._network.review(self)
-
-
-class Network:
-    """The HAN that one hub formed. It is the hub's :class:`~emulator.han.link.HanLink`."""
-
-    __slots__ = (
-        "_radio",
-        "_settings",
-        "delay",
-        "hub",
-        "join_timeout",
-        "key_sequence",
-        "log",
-        "medium",
-        "members",
-        "network_key",
-        "pan_id",
-    )
+    __slots__ = ("_admission", "delay", "join_timeout", "log")
 
     def __init__(self, hub: Hub, settings: HanSettings, delay: int) -> None:
-        identity = hub.identity
-        self.hub = hub
+        super().__init__(hub, settings)
         self.delay = delay
-        self._settings = settings
-        chance = self._chance("han")
         self.log = DeviceLog(settings.capacity, settings.historic_capacity)
         self.join_timeout = settings.join_timeout
         """Seconds that the permit-join window is opened for."""
-        self.pan_id = chance.randrange(1, 0xFFFF)
-        self.network_key = chance.randbytes(16)
-        self.key_sequence = 0
-        self.medium = Medium(hub.clock, hub.seed, identity.device_id)
-        self._radio = Radio(identity.device_id, identity.eui64, _HUB, chance.randint(FIRST_CHANNEL, LAST_CHANNEL))
-        self.medium.add(self._radio)
+        self._admission = Admission(self)
         self.medium.changed = self.review_all
-        self.members: list[Member] = []
-
-    def _chance(self, purpose: str) -> Random:
-        return stream(self.hub.seed, self.hub.identity.device_id, purpose)
-
-    @property
-    def channel(self) -> int:
-        """Its channel, 11 to 26."""
-        return self._radio.channel
 
     # --- devices
 
-    def place(self, device: Meter, *, commissioned: bool = False) -> Member:
+    def place(self, device: Device, *, commissioned: bool = False) -> Member:
         """Bring a device into the dwelling; one that is ``commissioned`` has been on the network since."""
         kind = device.firmware.kind
         chance = stream(device.seed, device.identity.device_id, "place")
-        place = _BESIDE_HUB if kind == "electricity" else Place(0, chance.randint(_NEAREST_GAS, _FARTHEST_GAS))
+        place = _BESIDE_HUB if kind == "electricity" else _somewhere(kind, chance)
         name = f"{device.identity.device_id} {device.identity.eui64.hex()}"
         member = Member(self, device, Radio(name, device.identity.eui64, place, self.channel))
         self._enter(member)
         if commissioned:
             key = member.first_key
             member.link_key, member.network_key, member.on = key, self.network_key, True
+            self.give_address(member)
             self.log.register(device.identity.eui64, key, self._kind_number(kind))
             self.log.join(device.identity.eui64, key).heard_at = device.installed_at
         else:
@@ -211,12 +89,16 @@ class Network:
         self.medium.add(member.radio)
         self.members.append(member)
         member.device.kept["han"] = member
+        if self.heeded:
+            self.wake_ups.watch()
 
-    def take_away(self, device: Meter) -> None:
+    def take_away(self, device: Device) -> None:
         """Take a device out of the dwelling. The hub does not know."""
         member = self.member(device)
         self.medium.remove(member.radio)
         self.members.remove(member)
+        self.forget_ways()
+        self.free_address(member)
         member.found()
         del device.kept["han"]
         if member.on:
@@ -230,17 +112,7 @@ class Network:
                 return member
         raise KeyError(device.identity.device_id)
 
-    def find(self, eui64: bytes) -> Member | None:
-        """The device with that EUI-64, None where none is here."""
-        return next((member for member in self.members if member.device.identity.eui64 == eui64), None)
-
     # --- the link
-
-    def way(self, member: Member) -> int | None:
-        """Relays between a device and the hub on the best way there is, None where there is none."""
-        relays = [other.radio for other in self.members if other.on and other.device.firmware.sleep is None]
-        way = self.medium.route(member.radio, self._radio, [radio for radio in relays if radio is not member.radio])
-        return None if way is None else len(way) - 2
 
     def agrees(self, member: Member) -> bool:
         """Whether the device log and the device say the same: it is on this network, with this key."""
@@ -253,9 +125,18 @@ class Network:
         )
 
     def reaches(self, source: Device, target: Device) -> bool:
-        """Whether both have power and have started, and the one that is not the hub is on the network."""
+        """Whether both have power and have started, the one that is not the hub is on the network, and the hub takes
+        its frames for new ones."""
         other = target if source is self.hub else source
-        return source.ready and target.ready and any(item.on for item in self.members if item.device is other)
+        return (
+            source.ready
+            and target.ready
+            and any(
+                item.on and self.takes(self.node, item.node, item.node.counter)
+                for item in self.members
+                if item.device is other
+            )
+        )
 
     def deliver(self, source: Device, target: Device, arrived: Callable[[], None]) -> None:
         """Run ``arrived`` after the delay, if the target can be reached then."""
@@ -270,16 +151,22 @@ class Network:
 
     def review_all(self) -> None:
         """Look anew at who is on the network."""
+        self.forget_ways()
         for member in list(self.members):
             self.review(member)
 
     def review(self, member: Member) -> None:
         """Look anew at whether a device is on the network, and let the hub know."""
-        on = self.agrees(member) and self.way(member) is not None
+        on = self.formed and self.agrees(member) and self.way(member) is not None
+        if on != member.on:
+            self.forget_ways()
         if on and not member.on:
             member.on = True
             member.found()
+            self.give_address(member)
             self.hub.gained(member.device)
+            self.wake_ups.expect(member)
+            member.back()
         elif member.on and not on:
             member.on = False
             self.hub.lost(member.device)
@@ -290,61 +177,32 @@ class Network:
 
     def admit(self, member: Member) -> Refusal | None:
         """A device asks for the network: None when it was given the network key."""
-        way = self.way(member)
-        if not self.hub.ready or way is None:
-            return Refusal.NO_NETWORK
-        now, eui64 = self.hub.clock.now, member.device.identity.eui64
-        entry = self.log.entries.get(eui64)
-        if entry is not None and entry.joined and member.link_key and entry.key in member.keys:
-            self._give(member, entry, entry.key)  # a rejoin, which needs no window
-            return None
-        if not self.log.is_open(now):
-            return Refusal.CLOSED
-        wanted = self.log.key_for(eui64, now)
-        if entry is None or wanted is None:
-            return self._refuse(member, Refusal.UNKNOWN)
-        if not self._is_kind(member, entry):
-            return self._refuse(member, Refusal.WRONG_KIND)
-        if wanted not in member.keys:
-            return self._refuse(member, Refusal.WRONG_KEY)
-        self._give(member, self.log.join(eui64, wanted), wanted)
-        self._record("device_joined", member)
-        return None
+        return self._admission.admit(member)
 
-    def _give(self, member: Member, entry: Entry, key: bytes) -> None:
-        member.link_key, member.network_key = key, self.network_key
-        self._hear(member, entry)
-        entry.successes = min(entry.successes + 1, 0xFF)
-
-    def _refuse(self, member: Member, refusal: Refusal) -> Refusal:
-        entry = self.log.entries.get(member.device.identity.eui64)
-        if entry is not None:
-            entry.failures = min(entry.failures + 1, 0xFF)
-            self._hear(member, entry)
-        self._record("join_failed", member)
-        return refusal
-
-    def _record(self, event: EventName, member: Member) -> None:
-        member.device.attend()
+    def record(self, event: EventName, member: Member) -> None:
+        """Something happened between a device and the hub, which both log."""
+        member.attend()
         for end in (self.hub, member.device):
             end.record(event)
 
-    def _hear(self, member: Member, entry: Entry, instant: int | None = None) -> None:
-        link = self.medium.link(member.radio, self._radio)
+    def note_heard(self, member: Member, entry: Entry, instant: int | None = None) -> None:
+        """The hub heard a device now, or at a rig instant that is past."""
+        link = self.medium.link(member.radio, self.node.radio)
         entry.heard(self.hub.clock.now if instant is None else instant, link.rssi, link.lqi, self.way(member) or 0)
 
     def _kind_number(self, kind: str) -> int:
-        return next((number for number, name in self._settings.kinds.items() if name == kind), 0)
+        return next((number for number, name in self.settings.kinds.items() if name == kind), 0)
 
     def another_kind(self, number: int) -> int:
         """A number of another kind of device; ValueError where the profile knows no other."""
-        for other in self._settings.kinds:
+        for other in self.settings.kinds:
             if other != number:
                 return other
         raise ValueError(f"the profile {self.hub.firmware.name} knows no other kind of device")
 
-    def _is_kind(self, member: Member, entry: Entry) -> bool:
-        wanted = self._settings.kinds.get(entry.kind)
+    def is_kind(self, member: Member, entry: Entry) -> bool:
+        """Whether a device is of the kind that it was registered as."""
+        wanted = self.settings.kinds.get(entry.kind)
         return wanted is None or wanted == member.device.firmware.kind
 
     # --- what a client of the hub can do (class 104)
@@ -363,8 +221,12 @@ class Network:
 
         ``key`` is a link key, or an install code without its CRC where the profile says so.
         """
-        if self._settings.registered_key is RegisteredKey.INSTALL_CODE:
+        if self.settings.registered_key is RegisteredKey.INSTALL_CODE:
             key = install_code.link_key(install_code.with_crc(key))
+        return self.admit_with(eui64, key, kind)
+
+    def admit_with(self, eui64: bytes, key: bytes, kind: int) -> bool:
+        """Add a device to the log with its link key: False when there is no room."""
         outcome = self.log.register(eui64, key, kind)
         if outcome is Registration.ADDED:
             self.hub.record("device_log_changed")
@@ -372,22 +234,69 @@ class Network:
 
     def unregister(self, eui64: bytes) -> bool:
         """Remove a device from the log and tell it to leave, if it hears: False when it was not there."""
-        member = self.find(eui64)
-        heard = member is not None and member.on and self.reaches(self.hub, member.device)
-        if not self.log.unregister(eui64):
+        if not self._remove(eui64):
             return False
-        self.hub.remove_mirror(eui64)
-        if member is not None:
-            if heard:
-                member.leave()
-            self.review(member)
         self.hub.record("device_log_changed")
         return True
+
+    def _remove(self, eui64: bytes) -> bool:
+        entry, member = self.log.entries.get(eui64), self.find(eui64)
+        if entry is None:
+            return False
+        heard = member is not None and member.on and self.reaches(self.hub, member.device)
+        self.log.unregister(eui64)
+        self.hub.remove_mirror(eui64)
+        told = heard and member is not None and self.say_leave(member)
+        if member is not None:
+            self.review(member)
+        if told and member is not None:
+            self.record("device_removed", member)
+        elif entry.joined:
+            self.hub.record("removal_unheard")
+        return True
+
+    def say_leave(self, member: Member) -> bool:
+        """The coordinator tells a device to leave, and it does: whether it heard that."""
+        way = self.nodes_between(self.node, member.node)
+        if way is None:
+            return False
+        ask, say = (nwk_commands.encode(nwk_commands.Leave(request=request)) for request in (True, False))
+        if self.carrier.hop(way, ask, nwk.FrameType.COMMAND):
+            self.carrier.hop(way[::-1], say, nwk.FrameType.COMMAND)
+            self._has_left(member)
+            return True
+        return False
+
+    def leave(self, member: Member, *, rejoin: bool = False) -> None:
+        """A device leaves by itself, as when its user or a message says so; the device log keeps it.
+
+        One that is to ``rejoin`` keeps its keys and comes back at once.
+        """
+        way = self.nodes_between(member.node, self.node)
+        heard = False
+        if way is not None and self.reaches(member.device, self.hub):
+            say = nwk_commands.encode(nwk_commands.Leave(rejoin=rejoin))
+            heard = self.carrier.hop(way, say, nwk.FrameType.COMMAND)
+        if rejoin:
+            member.join()
+            return
+        self._has_left(member)
+        self.review(member)
+        member.device.record("device_left")
+        if heard:
+            self.hub.record("device_left")
+
+    def _has_left(self, member: Member) -> None:
+        address = member.node.address
+        member.leave()
+        if self.host is not None:
+            self.host.left(member.device.identity.eui64, address)
 
     def unregister_all(self) -> None:
         """Remove every device."""
         for eui64 in list(self.log.entries):
-            self.unregister(eui64)
+            self._remove(eui64)
+        self.hub.record("device_log_changed")
 
     def restore_backup(self, devices: list[tuple[bytes, bytes]]) -> bool:
         """Take over the devices of a hub that this one replaces: False, and nothing changed, when there is no room."""
@@ -398,14 +307,26 @@ class Network:
         return True
 
     def update_network_key(self) -> None:
+        """Change the network key to one of chance. See :meth:`change_network_key`."""
+        key = self.chance(f"network key {self.network_key.hex()}").randbytes(16)
+        self.change_network_key(key, self.key_sequence + 1 & 0xFF)
+
+    def change_network_key(self, key: bytes, sequence: int) -> None:
         """Change the network key. A device that cannot be told now, as a sleeping one, rejoins with its link key."""
-        told = [member for member in self.members if member.on and member.device.firmware.sleep is None]
-        self.key_sequence = self.key_sequence + 1 & 0xFF
-        self.network_key = self._chance(f"network key {self.network_key.hex()}").randbytes(16)
+        told: list[Member] = []
+        for member in self.members:
+            way = self.nodes_between(self.node, member.node)
+            if member.on and not member.sleepy and way is not None and self.reaches(self.hub, member.device):
+                command = aps_commands.TransportNetworkKey(key, sequence, member.node.eui64, self.node.eui64)
+                if self.carrier.command(way, aps_commands.encode(command), KeyId.TRANSPORT):
+                    told.append(member)
+        self.carrier.switch_key(self.node, sequence)
+        self.network_key, self.key_sequence, self.keyed_at = key, sequence, self.hub.clock.now
         for member in told:
-            if self.reaches(self.hub, member.device):
-                member.network_key = self.network_key
+            member.network_key = key
         self.hub.record("network_key_changed")
+        if self.host is not None:
+            self.host.rekeyed()
         self.review_all()
 
     def update_link_key(self, eui64: bytes) -> bool:
@@ -413,11 +334,41 @@ class Network:
         entry, member = self.log.entries.get(eui64), self.find(eui64)
         if entry is None or member is None or not member.on:
             return False
-        if member.device.firmware.sleep is not None or not self.reaches(self.hub, member.device):
+        way = self.nodes_between(self.node, member.node)
+        if member.sleepy or way is None or not self.reaches(self.hub, member.device):
             return False
-        entry.key = member.link_key = self._chance(f"link key {eui64.hex()} {entry.key.hex()}").randbytes(16)
+        key = self.chance(f"link key {eui64.hex()} {entry.key.hex()}").randbytes(16)
+        command = aps_commands.encode(aps_commands.TransportLinkKey(key, eui64, self.node.eui64))
+        if not self.carrier.command(way, command, KeyId.LOAD):
+            return False
+        entry.key = member.link_key = key
+        member.keyed_at = self.hub.clock.now
         self.hub.record("device_log_changed")
         return True
+
+    # --- another network
+
+    def form(self, pan_id: int, extended_pan_id: bytes, channel: int, key: bytes, sequence: int) -> None:
+        """Leave the network that there is, if any, and form this one, with an empty device log."""
+        self.disband()
+        self.formed = True
+        self.pan_id, self.extended_pan_id = pan_id, extended_pan_id
+        self.network_key, self.key_sequence, self.keyed_at = key, sequence, self.hub.clock.now
+        for node in (self.node, *(member.node for member in self.members)):
+            node.radio.channel = channel  # devices that look for a network find it on any channel
+        self.medium.moved()
+        self.hub.commit()
+
+    def disband(self) -> None:
+        """There is no network any more: devices lose it, and the device log is empty."""
+        for eui64 in list(self.log.entries):
+            self.log.unregister(eui64)
+            self.hub.remove_mirror(eui64)
+        self.log.historic.clear()
+        self.log.permit(self.hub.clock.now, 0)
+        self.formed = False
+        self.review_all()
+        self.hub.commit()
 
     def refresh(self, entry: Entry) -> bool:
         """Bring an entry to the present: whether its device is heard."""
@@ -426,7 +377,7 @@ class Network:
             return False
         heard_at = self.hub.last_heard(member.device)
         if heard_at > entry.heard_at:
-            self._hear(member, entry, heard_at)
+            self.note_heard(member, entry, heard_at)
         return True
 
     # --- non-volatile memory
@@ -434,18 +385,32 @@ class Network:
     def image(self) -> Image:
         """For the hub's non-volatile memory."""
         return {
+            "formed": self.formed,
+            "pan_id": self.pan_id,
+            "extended_pan_id": self.extended_pan_id.hex(),
+            "channel": self.channel,
             "network_key": self.network_key.hex(),
             "key_sequence": self.key_sequence,
+            "keyed_at": self.keyed_at,
+            "node": self.node.image(),
             "join_timeout": self.join_timeout,
+            "application": self.application_image(),
             "mirrored": self.hub.mirrored.hex(),
+            "filled": self.hub.filled,
             "log": self.log.image(),
         }
 
     def restore(self, saved: Saved) -> None:
         """Be what :meth:`image` said."""
+        self.formed = saved.flag("formed")
+        self.pan_id, self.extended_pan_id = saved.number("pan_id"), saved.octets("extended_pan_id")
         self.network_key, self.key_sequence = saved.octets("network_key"), saved.number("key_sequence")
+        self.keyed_at = saved.number("keyed_at")
+        self.node.restore(saved.table("node"))
+        for node in (self.node, *(member.node for member in self.members)):
+            node.radio.channel = saved.number("channel")
         self.join_timeout = saved.number("join_timeout")
+        self.restore_application(saved.table("application"))
         self.log.restore(saved.table("log"))
-        if self.hub.mirrored != saved.octets("mirrored"):
-            self.hub.remove_mirror(self.hub.mirrored)
+        self.hub.restore_mirror(saved.octets("mirrored"), filled=saved.flag("filled"))
         self.review_all()

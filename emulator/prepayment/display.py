@@ -1,16 +1,14 @@
-"""What a meter's display can show: the fields that the templates of a profile may name.
+"""What a meter's display can show: the fields that the templates of a profile (:mod:`emulator.templates`) may name.
 
-A template is text with fields in braces, such as ``Balance {balance} GBP``; ``{{`` and ``}}`` are braces themselves.
 Everything a field shows belongs to the meter's present (:attr:`emulator.device.Device.time`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache
-from string import Formatter
 from typing import TYPE_CHECKING
 
+from emulator import templates
 from emulator.load import UNIT
 from emulator.prepayment.credit import CreditStatus
 from emulator.prepayment.money import PENNY, SCALE, text
@@ -25,8 +23,6 @@ if TYPE_CHECKING:
 
 NOTHING = "-"
 """Stands for what there is none of: the last top-up of a new tenancy."""
-LONGEST = 80
-"""Characters that a template may have."""
 
 _THOUSAND = 3  # power of ten of what prices are shown for: 1,000 Wh, 1,000 dm3
 _SUPPLY: Mapping[ControlState, str] = {
@@ -139,20 +135,7 @@ FIELDS: Mapping[str, Callable[[Meter], str]] = {
 
 def check(template: str) -> str:
     """The same; ValueError, saying what is wrong and what is allowed, for a template that cannot be shown."""
-    if not template.strip() or len(template) > LONGEST or not template.isprintable():
-        raise ValueError(f"{template!r}: a display text has 1 to {LONGEST} printable characters")
-    try:
-        parts = list(Formatter().parse(template))
-    except ValueError as error:
-        raise ValueError(f"{template!r}: {error}; braces come in pairs, {{{{ and }}}} are braces themselves") from None
-    for _, field, form, conversion in parts:
-        if field is None:
-            continue
-        if form or conversion:
-            raise ValueError(f"{template!r}: {{{field}}} takes neither a format nor a conversion")
-        if field not in FIELDS:
-            raise ValueError(f"{template!r}: no field {field!r}; allowed are {', '.join(FIELDS)}")
-    return template
+    return templates.check(template, FIELDS)
 
 
 def check_outcome(outcome: Outcome, template: str) -> str:
@@ -165,9 +148,4 @@ def check_outcome(outcome: Outcome, template: str) -> str:
 
 def show(template: str, meter: Meter) -> str:
     """What a template that was checked shows of a meter now."""
-    return "".join(literal if field is None else literal + FIELDS[field](meter) for literal, field in _parts(template))
-
-
-@lru_cache(maxsize=512)
-def _parts(template: str) -> tuple[tuple[str, str | None], ...]:
-    return tuple((literal, field) for literal, field, _, _ in Formatter().parse(template))
+    return templates.show(template, FIELDS, meter)

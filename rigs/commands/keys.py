@@ -177,6 +177,9 @@ def _print(keyring: Keyring, folder: Path | None) -> None:
         f"{keyring.name}: {keyring.firmware.name}, system title {keyring.identity.system_title.hex()},"
         f" master key {keyring.master.hex()}"
     )
+    if not keyring.associations:
+        out.print(Text(f"{title}; it speaks no DLMS"), soft_wrap=True)
+        return
     table = Table(title=Text(title), title_justify="left")
     for heading in ("Association", "Client", "Auth", "Context", "Suite", "Counter", "Secret", "Keys"):
         table.add_column(heading, overflow="fold")

@@ -42,11 +42,13 @@ class UpOptions:
 
     ``seed`` is the one given instead of the file's, for what is printed only. ``control`` is where the control API
     listens, ``[host:]port`` or ``off``; by default a free port of the loopback interface, if the folder can be written.
+    ``air`` is whether captures and traces have the HANs beside the ports.
     """
 
     rate: float | None = None
     stepped: bool = False
     capture: Path | None = None
+    air: bool = True
     storage: Path | None = None
     trace: bool = False
     trace_hex: bool = False
@@ -130,10 +132,15 @@ class _Session:
             capture.reveal = keys
             capture.failed = _warn
             taps.append(capture)
+            if options.air:
+                self.rig.air.append(capture.air)
         if options.trace:
             from rigs.trace import Trace
 
-            taps.append(Trace(self._say, hexadecimal=options.trace_hex, reveal=keys))
+            trace = Trace(self._say, hexadecimal=options.trace_hex, reveal=keys)
+            taps.append(trace)
+            if options.air:
+                self.rig.air.append(trace.air)
 
     def _failed(self, error: PortError) -> None:
         """A port is gone. The others go on; without any the rig ends."""
@@ -188,7 +195,7 @@ class _Session:
                 profile = getattr(self.rig.premises[spec.name], device.kind).firmware.name
                 names = [name for name in self.rig.ports if name.startswith(f"{prefix}/")]
                 if not names:
-                    yield prefix, profile, "behind the hub"
+                    yield prefix, profile, "on the HAN" if device.kind == "display" else "behind the hub"
                 for name in names:
                     yield name, profile, _where(self.rig.ports[name])
 

@@ -16,7 +16,7 @@ from fastapi.security import HTTPBearer
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
-from emulator.prepayment.keypad import ALPHABET
+from emulator.front import ALPHABET
 from protocols.tokens.scheme import Outcome
 from rigs.control import desk as verbs
 from rigs.control import han as home
@@ -142,23 +142,45 @@ class HanDevice(BaseModel):
 
     device: str
     eui64: str
+    kind: str
     on: bool = Field(description="Whether it communicates")
     refused: str | None = Field(description="Why it did not get onto the network")
+    address: int | None = Field(description="Its short address on the network")
+    sleepy: bool = Field(description="Its receiver is off between polls; it is no router")
+    parent: str | None = Field(description="Whom it speaks through; null: there is no way")
     hops: int | None = Field(description="Relays on the way to the hub; null: there is no way")
+    rssi: int | None = Field(description="How its parent hears it now, dBm")
+    lqi: int | None = Field(description="How its parent hears it now, 0 to 255")
+    waiting: int = Field(description="Messages that its parent holds for it")
+    polls_at: int | None = Field(description="When a sleepy device asks for them next, ns of UTC")
+    counter: int = Field(description="Its next frame counter under the network key")
+    link_counter: int = Field(description="Its next frame counter under link keys")
+    knows_network_key: bool = Field(description="Whether it has the network key that is in use")
+    keyed_at: int = Field(description="Since when it has its link key, ns of UTC")
     install_code: str = Field(description="With its CRC")
     link_key: str = Field(description="What the install code gives")
+    present_link_key: str | None = Field(description="The one that it has on this network")
 
 
 class HanAnswer(BaseModel):
     """A hub's HAN."""
 
+    hub: str
+    now: int = Field(description="The rig's time, ns of UTC")
+    formed: bool = Field(description="Whether there is a network")
     pan_id: int
+    extended_pan_id: str
     channel: int
+    network_key: str
     key_sequence: int
+    keyed_at: int = Field(description="Since when the network key is in use, ns of UTC")
+    counter: int = Field(description="The hub's next frame counter under the network key")
+    link_counter: int = Field(description="The hub's next frame counter under link keys")
     open_seconds: int = Field(description="How long devices may still join")
     capacity: int
     mirrored: str | None = Field(description="EUI-64 of the gas meter that is mirrored")
     pending: int = Field(description="Commands that wait for it")
+    dropped: dict[str, int] = Field(description="Frames that radios of the network dropped, by the reason")
     log: list[LogEntry]
     devices: list[HanDevice]
 
@@ -195,7 +217,7 @@ async def _desk(request: Request) -> Desk:
 
 
 Premises = Annotated[str, Path(max_length=64, description="Name of the premises")]
-Kind = Annotated[str, Path(max_length=20, description="hub, electricity or gas")]
+Kind = Annotated[str, Path(max_length=20, description="hub, electricity, gas or display")]
 TheDesk = Annotated[Desk, Depends(_desk)]
 
 
@@ -283,7 +305,7 @@ def _add_devices(app: FastAPI) -> None:
 
     @app.post("/devices/{premises}/{kind}/keys")
     async def keys(premises: Premises, kind: Kind, wanted: Keys, desk: TheDesk) -> DisplayAnswer:
-        """Press keys of a meter."""
+        """Press keys of a meter or display."""
         found = desk.device(premises, kind)
         return DisplayAnswer(display=desk.act(lambda: verbs.press(found, wanted.keys)))
 
@@ -346,8 +368,8 @@ def _add_han(app: FastAPI) -> None:
     @app.post("/devices/{premises}/{kind}/join")
     async def join(premises: Premises, kind: Kind, desk: TheDesk) -> JoinAnswer:
         """Press the button by which a device looks for its network."""
-        hub, meter = home.hub_of(desk, premises), verbs.meter_of(desk.device(premises, kind), "such button")
-        return JoinAnswer(refused=desk.act(lambda: home.join(hub, meter)))
+        hub, found = home.hub_of(desk, premises), desk.device(premises, kind)
+        return JoinAnswer(refused=desk.act(lambda: home.join(hub, found)))
 
     @app.post("/premises/{premises}/replace-gas")
     async def replace_gas(premises: Premises, desk: TheDesk) -> NewMeterAnswer:

@@ -11,10 +11,12 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from emulator.display import Display
+from emulator.front import Front, Key, parse_keys
 from emulator.gas import GasMeter
 from emulator.meter import Meter
 from emulator.prepayment import display
-from emulator.prepayment.keypad import Key, Keypad, parse_keys
+from emulator.prepayment.keypad import Keypad
 from emulator.prepayment.tokens import Delivery
 from rigs.driver import SECOND, ClockMode
 
@@ -116,21 +118,26 @@ def keypad_of(device: Device) -> Keypad:
     return meter.keypad
 
 
+def front_of(device: Device) -> Front:
+    """What people find at the front of a device, keys and display; DeskError where there is nothing."""
+    return device.front if isinstance(device, Display) else keypad_of(device)
+
+
 def _without_account(device: Device) -> str:
     name = device.firmware.name
     return f"{device.identity.device_id}: its profile {name} has no [prepayment] table; choose one that has"
 
 
 def press(device: Device, keys: str) -> str:
-    """Press keys (:data:`emulator.prepayment.keypad.ALPHABET`); what the display shows after the last one."""
-    keypad = keypad_of(device)
+    """Press keys (:data:`emulator.front.ALPHABET`); what the display shows after the last one."""
+    front = front_of(device)
     try:
         pressed = parse_keys(keys)
     except ValueError as error:
         raise BadInputError(f"{device.identity.device_id}: keys: {error}") from None
     for key in pressed:
-        keypad.press(key)
-    return keypad.text()
+        front.press(key)
+    return front.text()
 
 
 def top_up(device: Device, digits: str, way: TokenWay = TokenWay.KEYPAD) -> Outcome:
@@ -138,8 +145,10 @@ def top_up(device: Device, digits: str, way: TokenWay = TokenWay.KEYPAD) -> Outc
 
     DeskError when the meter has no power or is starting: then nothing was entered.
     """
-    keypad = keypad_of(device)
     where = device.identity.device_id
+    if isinstance(device, Display):
+        raise DeskError(f"{where}: the meter's answer to a token takes its time; press keys, the last one #, and look")
+    keypad = keypad_of(device)
     match way:
         case TokenWay.KEYPAD:
             try:
@@ -195,6 +204,8 @@ def look(device: Device) -> DeviceState:
         alarm_register=device.alarms,
         alarms=[name for name, reaction in device.firmware.reactions.items() if reaction.alarm & device.alarms],
     )
+    if isinstance(device, Display):
+        return replace(state, display=device.text)
     if not isinstance(device, Meter):
         return state
     account = device.account

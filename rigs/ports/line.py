@@ -376,6 +376,8 @@ class Line:
         else:
             self._follow()
         self._driver.settle(self._entry)
+        if self.stack.drop:
+            self.transport.hang_up()
 
     def _send(self, data: bytes, baud: int, framing: str, answer: bool) -> None:
         options = self._options

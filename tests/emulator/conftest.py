@@ -88,6 +88,7 @@ class Spec:
     hub: DeviceSpec | None = field(default_factory=DeviceSpec)
     electricity: DeviceSpec | None = field(default_factory=DeviceSpec)
     gas: DeviceSpec | None = field(default_factory=DeviceSpec)
+    display: DeviceSpec | None = None
 
 
 class Talker:

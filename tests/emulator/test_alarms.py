@@ -10,6 +10,7 @@ import pytest
 from emulator.device import Cover
 from emulator.electricity import ElectricityMeter
 from emulator.premises import Premises
+from emulator.push import MAX_WAITING
 from emulator.time import DAY, HOUR, MINUTE, SECOND, Clock
 from protocols.dlms import axdr
 from protocols.dlms.client import AssociationRejected
@@ -162,7 +163,7 @@ def test_alarms_that_wait_are_bounded(home: Home, clock: Clock) -> None:
     for _ in range(100):
         meter.open_cover()
         meter.close_cover()
-    assert meter.lines is not None and meter.lines.waiting == 16
+    assert meter.lines is not None and meter.lines.waiting == MAX_WAITING
     clock.advance_to(clock.now)
     assert meter.lines.waiting == 0
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from emulator.premises import Premises
-from emulator.push import PushSetup
+from emulator.push import MAX_WAITING, PushSetup
 from emulator.time import DAY, HOUR, SECOND, Clock
 from protocols import obis
 from protocols.dlms import axdr
@@ -200,12 +200,12 @@ def test_pushes_that_wait_are_bounded(home: Home, clock: Clock) -> None:
     listener = talker(premises, "public", 16)
     manager = talker(premises, "management", 64)
     manager.set(40, PUSH, 5, axdr.u16(600))
-    for _ in range(16):
+    for _ in range(MAX_WAITING):
         manager.action(40, PUSH, 1, axdr.i8(0))
     with pytest.raises(Refused):
         manager.action(40, PUSH, 1, axdr.i8(0))
     clock.advance_to(clock.now + 600 * SECOND)
-    assert (len(listener.sent), manager.sent) == (16, [])
+    assert (len(listener.sent), manager.sent) == (MAX_WAITING, [])
     manager.action(40, PUSH, 1, axdr.i8(0))
 
 

@@ -302,7 +302,7 @@ def test_a_silent_client_loses_link_and_association(home: Home, clock: Clock) ->
     assert premises.hub.event_codes["communication"] == 91
 
 
-@pytest.mark.parametrize("profile", [name for name in names() if not name.startswith("gas")])
+@pytest.mark.parametrize("profile", [name for name in names() if name.startswith(("hub", "electricity"))])
 def test_the_set_up_objects_say_what_the_port_does(home: Home, profile: str) -> None:
     """Classes 19 and 23 against the link that a client gets and the identification that it hears."""
     firmware = load(profile)

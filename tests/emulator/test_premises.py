@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from emulator.cosem.view import AssociationView
 from emulator.premises import Premises, PremisesError, build_premises, mpan_check, mprn_check
-from emulator.time import DAY, HOUR, Clock
+from emulator.time import DAY, HOUR, SECOND, Clock
 from firmware_profiles.loader import load
 from protocols.dlms.client import AssociationRejected
 
@@ -212,6 +212,36 @@ def test_a_premises_is_small_until_it_is_read(clock: Clock) -> None:
     finally:
         tracemalloc.stop()
     assert octets / len(kept) < 24_000
+
+
+def test_a_display_takes_little(clock: Clock) -> None:
+    def octets(display: DeviceSpec | None) -> float:
+        """Of one premises, two minutes after it was built."""
+        spec, own = Spec(display=display), Clock(START)
+        gc.collect()
+        tracemalloc.start()
+        try:
+            kept = [build_premises(f"home-{number}", spec, own, 1, load, history_days=1) for number in range(30)]
+            own.advance_to(START + 120 * SECOND)
+            gc.collect()
+            return tracemalloc.get_traced_memory()[0] / len(kept)
+        finally:
+            tracemalloc.stop()
+
+    octets(DeviceSpec())
+    assert octets(DeviceSpec()) - octets(None) < 30_000
+
+
+def test_a_display_is_one_of_the_premises(home: Home) -> None:
+    premises = home(display=DeviceSpec())
+    display = premises.display
+    assert display is not None
+    assert [device.firmware.kind for device in premises.devices()] == ["hub", "electricity", "gas", "display"]
+    assert (display.identity.device_id, display.identity.point) == ("home/display", "")
+    assert display.identity == getattr(home(display=DeviceSpec()).display, "identity", None)
+    assert premises.hub is not None and premises.hub.han.member(display).on
+    alone = home("alone", hub=None, electricity=None, gas=None, display=DeviceSpec()).display
+    assert alone is not None and not alone.client.on and alone.text == "- W\nElectricity - kWh"
 
 
 def test_advancing_premises_costs_nothing(clock: Clock, home: Home) -> None:

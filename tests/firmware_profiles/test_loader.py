@@ -56,7 +56,7 @@ def test_there_are_bases_and_three_makes_of_electricity_meters() -> None:
 def test_every_value_has_a_provenance(name: str) -> None:
     profile = files.read(name)
     keys = list(files.leaves(files.merged(name)))
-    assert len(keys) > 100
+    assert len(keys) > (50 if profile.identity.kind == "display" else 100)
     assert all(files.provenance_of(profile.provenance, key) for key in keys)
 
 
@@ -137,7 +137,7 @@ def test_every_interface_class_is_served_somewhere() -> None:
     assert served >= set(REQUIRED)
 
 
-@pytest.mark.parametrize("name", [name for name in files.names() if not name.startswith("hub")])
+@pytest.mark.parametrize("name", [name for name in files.names() if name.startswith(("electricity", "gas"))])
 def test_the_import_profile_holds_thirteen_months(name: str) -> None:
     """Thirteen months from a first of February of a leap year, or over one, have 397 days."""
     spec = loader.load(name).buffers["load"]
@@ -169,7 +169,7 @@ def test_rights_of_another_association_come_with_its_name() -> None:
         assert item.access[gmac] == item.access[management], obis.text(item.logical_name)
 
 
-@pytest.mark.parametrize("name", files.names())
+@pytest.mark.parametrize("name", [name for name in files.names() if not name.startswith("display")])
 def test_the_public_client_sees_who_a_device_is_and_no_more(name: str) -> None:
     model = loader.load(name).model
     public = model.by_name["public"]
@@ -219,9 +219,7 @@ def test_bases_of_one_file_are_laid_over_each_other_in_order(tmp_path: Path) -> 
 
 
 def test_an_unknown_profile_is_named_with_those_there_are() -> None:
-    with pytest.raises(
-        ProfileError, match=r"profile 'nothing': no such profile; known: electricity-as300p, .*hub-base"
-    ):
+    with pytest.raises(ProfileError, match=r"profile 'nothing': no such profile; known: display-base, .*hub-base"):
         loader.load("nothing")
 
 
@@ -272,6 +270,20 @@ def test_an_unknown_profile_is_named_with_those_there_are() -> None:
             "log.standard: no event 'power_gone'; known: ",
         ),
         (BASE + "[alarm]\npower_gone = { bit = 1 }\n", "alarm: no event 'power_gone'; known: "),
+        (
+            BASE + '[alert]\npower_gone = { codes = [1], push = "0-0:25.9.0" }\n',
+            "alert: no event 'power_gone'; known: ",
+        ),
+        (
+            BASE + '[alert]\npower_up = { codes = [1], push = "0-7:25.9.0" }\n',
+            "alert.power_up.push: no object '0-7:25.9.0' of class 40",
+        ),
+        (
+            BASE + '[alert]\npower_up = { codes = [1], push = "0-0:1.0.0" }\n',
+            "alert.power_up.push: no object '0-0:1.0.0' of class 40",
+        ),
+        (BASE + '[alert]\npower_up = { codes = [], push = "0-0:25.9.0" }\n', "alert.power_up.codes: "),
+        (BASE + '[alert]\npower_up = { codes = [65536], push = "0-0:25.9.0" }\n', "alert.power_up.codes.0: 65536: "),
         (BASE + '[error]\npower_up = { bit = 1, until = ["x"] }\n', "error.power_up.until: no event 'x'; known: "),
         (BASE + "[error]\npower_up = { bit = 32 }\n", "error.power_up.bit: 32: must be less than or equal to 31"),
         (BASE + "[quirks]\nsings = true\n", "quirks.sings: unknown key; allowed are closes_on_bad_counter, "),
@@ -293,7 +305,7 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, text: str, said: str)
 
 def test_a_value_without_provenance_is_refused(tmp_path: Path) -> None:
     base = written(tmp_path, (files.FOLDER / "_common.toml").read_text().replace('"clock" = "assumed"\n', ""), "c.toml")
-    text = (files.FOLDER / "hub-base.toml").read_text().replace('["_common"]', f'["{base}"]')
+    text = (files.FOLDER / "hub-base.toml").read_text().replace('["_common", ', f'["{base}", ')
     assert refusal(tmp_path, text).startswith("clock.drift_ppm: no provenance")
 
 

@@ -18,7 +18,7 @@ from protocols.tokens.symmetric import SymmetricTokens
 
 from .test_loader import BASE, refusal, written
 
-METERS = [name for name in files.names() if not name.startswith("hub")]
+METERS = [name for name in files.names() if name.startswith(("electricity", "gas"))]
 OBJECTS = """
 [object."1-0:9.9.9"]
 class = {class_id}

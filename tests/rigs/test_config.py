@@ -22,7 +22,7 @@ def test_no_file_is_one_dual_fuel_premises() -> None:
     (premises,) = load_rig().specs
     ports = [str(port) for device in premises.devices() for port in device.ports.values()]
     assert ports == ["pty:./home-hub", "tcp:127.0.0.1:4059", "pty:./home-electricity"]
-    assert [device.kind for device in premises.devices()] == ["hub", "electricity", "gas"]
+    assert [device.kind for device in premises.devices()] == ["hub", "electricity", "gas", "display"]
 
 
 def test_the_file_that_init_writes_is_the_built_in_rig() -> None:
@@ -69,6 +69,23 @@ def test_many_premises_count_their_ports_up() -> None:
     last = [str(port) for device in rig.specs[2].devices() for port in device.ports.values()]
     assert last == ["pty:./road-2-hub", "tcp:127.0.0.1:4061", "pty:./e2"]
     assert rig.specs[0].gas is None
+
+
+def test_a_display_is_there_where_the_file_has_one() -> None:
+    text = "[[premises]]\nname = 'a'\n[[premises]]\nname = 'b'\n[premises.display]\nprofile = 'display-ihd'\n"
+    without, with_one = parse_rig(text).specs
+    assert without.display is None
+    assert with_one.display is not None
+    assert (with_one.display.kind, with_one.display.profile) == ("display", "display-ihd")
+    assert not with_one.display.ports
+
+
+@pytest.mark.parametrize("key", ["ports", "load", "point", "prepayment"])
+def test_a_display_has_nothing_of_a_meter(key: str) -> None:
+    with pytest.raises(
+        ConfigError, match=f"premises.0.display.{key}: unknown key; allowed are eui64, keys, profile, s"
+    ):
+        parse_rig(f"[[premises]]\n[premises.display.{key}]\n")
 
 
 def test_a_device_may_have_a_line_of_its_own() -> None:

@@ -12,10 +12,8 @@ import pytest
 
 from emulator.hub import Hub
 from rigs.cli import main
-from rigs.config import rig_of
-from rigs.control.client import ControlClient, ControlError
+from rigs.control.client import ControlClient
 from rigs.control.server import ControlServer, parse_address
-from rigs.driver import ClockMode
 from rigs.running import RunningRig
 
 TABLES: dict[str, object] = {
@@ -120,13 +118,3 @@ def test_what_cannot_be_done_is_said_in_a_line(bench: Bench) -> None:
     assert code != 0 and "meters-only/hub: no such device" in printed
     code, printed = bench("join", "home/hub")
     assert code != 0 and "home/hub: has no such button" in printed
-
-
-def test_a_rig_that_keeps_state_refuses_to_lose_a_meter(tmp_path: Path) -> None:
-    file = rig_of({**TABLES, "storage": {"file": "state.sqlite"}})
-    with RunningRig(file, folder=tmp_path, mode=ClockMode.STEPPED) as rig:
-        server = ControlServer(rig.rig, parse_address("0"), tmp_path)
-        rig.runner.run(server.start())
-        with pytest.raises(ControlError, match="keeps state in"):
-            ControlClient(tmp_path).post("premises", "home", "replace-gas")
-        rig.runner.run(server.stop())

@@ -148,7 +148,7 @@ def test_which_devices(smets1: Callable[..., str], tmp_path: Path) -> None:
     def devices(*arguments: str) -> list[str]:
         return [found["device"] for found in json.loads(smets1("keys", *arguments, "--json"))]
 
-    assert devices() == devices("home") == ["home/hub", "home/electricity", "home/gas"]
+    assert devices() == devices("home") == ["home/hub", "home/electricity", "home/gas", "home/display"]
     assert devices("gas") == devices("home/gas") == ["home/gas"]
     (tmp_path / "road.toml").write_text(
         "[[premises]]\nname = 'road'\ncount = 9\nhub = { ports = { wan-tcp = 'tcp:0' } }\n"

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from emulator.front import ALPHABET
 from emulator.meter import Meter
-from emulator.prepayment.keypad import ALPHABET
 from rigs.building import build
 from rigs.cli import main
 from rigs.config import load_rig

@@ -26,7 +26,7 @@ def echoing(tmp_path: Path, echo_stack: type[Any]) -> Iterator[RunningRig]:
 
     def build(*_: object) -> Any:
         stacks = {"wan": echo_stack, "wan-tcp": echo_stack}
-        return SimpleNamespace(hub=SimpleNamespace(stacks=stacks), electricity=None, gas=None)
+        return SimpleNamespace(hub=SimpleNamespace(stacks=stacks), electricity=None, gas=None, display=None)
 
     file = rig_of(
         {

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from emulator.han.device_log import DeviceLog, Entry, Registration, status_of
-from emulator.nvm import Saved
+from emulator.han.device_log import MEASUREMENTS, DeviceLog, Entry, Level, Registration, status_of
+from emulator.nvm import NvmFault, Saved
 from emulator.time import SECOND
 from protocols.zigbee import mmo
 
@@ -102,6 +102,19 @@ def test_another_hub_takes_over() -> None:
     assert list(new.entries) == [eui(1)]
 
 
+@given(st.lists(st.integers(-128, 127), max_size=3 * MEASUREMENTS))
+def test_a_level_is_that_of_the_last_measurements(values: list[int]) -> None:
+    level = Level()
+    for value in values:
+        level.add(value)
+    last = values[-MEASUREMENTS:]
+    assert level.count == len(last)
+    if last:
+        assert (level.highest, level.lowest) == (max(last), min(last))
+        assert level.mean == sum(last) // len(last)
+    assert Level(level.image()).image() == last
+
+
 def test_levels_and_status() -> None:
     entry = Entry(eui(1), KEY, 0)
     assert status_of(entry, reporting=False) == 0
@@ -188,6 +201,40 @@ class AgainstAModel(RuleBasedStateMachine):
 TestAgainstAModel = AgainstAModel.TestCase
 
 
-def test_an_image_that_is_not_one() -> None:
-    with pytest.raises(Exception, match="entries"):
-        DeviceLog(1, 1).restore(Saved.read("han", "{}"))
+def damaged(**changes: object) -> dict[str, object]:
+    """An image of one entry, with these fields of it other than they should be, or away (None)."""
+    log = DeviceLog(1, 1)
+    log.register(eui(1), KEY, 2)
+    log.entries[eui(1)].heard(5, -40, 200, 0)
+    fields = {**log.entries[eui(1)].image(), **changes}
+    there = {name: value for name, value in fields.items() if value is not None}
+    return {"entries": {eui(1).hex(): there}, "historic": {}}
+
+
+@pytest.mark.parametrize(
+    ("image", "words"),
+    [
+        ({}, r"^han\.entries: missing$"),
+        ({"entries": {}}, r"^han\.historic: missing$"),
+        ({"entries": {"00": {}}, "historic": {}}, r"^han\.entries\.00: must have an EUI-64 for its name"),
+        ({"entries": {"zz" * 8: {}}, "historic": {}}, r"^han\.entries\.zzzzzzzzzzzzzzzz: must have an EUI-64"),
+        ({"entries": {"00" * 8: 3}, "historic": {}}, r"^han\.entries\.0{16}: not a table$"),
+        (damaged(key=None), r"\.key: missing$"),
+        (damaged(key="00"), r"\.key: must be 16 octets$"),
+        (damaged(kind=None), r"\.kind: missing$"),
+        (damaged(joined=None), r"\.joined: missing$"),
+        (damaged(counts=None), r"\.counts: missing$"),
+        (damaged(counts=[1, 2, 3]), r"\.counts: must be 4 whole numbers$"),
+        (damaged(rssi=None), r"\.rssi: missing$"),
+        (damaged(rssi=[-4000]), r"\.rssi: must be at most 16 numbers from -128 to 127$"),
+        (damaged(lqi=[1] * 17), r"\.lqi: must be at most 16 numbers from 0 to 255$"),
+        (damaged(lqi=["1"]), r"\.lqi: must be whole numbers$"),
+        ({"entries": {}, "historic": {"00" * 8: "11"}}, r"^han\.historic\.0{16}: must be 16 octets$"),
+    ],
+)
+def test_a_damaged_image_is_refused_in_a_line_and_changes_nothing(image: dict[str, object], words: str) -> None:
+    log = DeviceLog(1, 1)
+    log.register(eui(9), OTHER, 1)
+    with pytest.raises(NvmFault, match=words):
+        log.restore(Saved.read("han", json.dumps(image)))
+    assert list(log.entries) == [eui(9)]

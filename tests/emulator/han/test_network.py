@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,8 +15,10 @@ from emulator.electricity import ElectricityMeter
 from emulator.gas import GasMeter
 from emulator.han.network import Network, Refusal
 from emulator.hub import Hub
+from emulator.load import Constant
 from emulator.nvm import Saved
 from emulator.premises import Premises, build_premises, replace_gas_meter
+from emulator.security import KeyRing
 from emulator.time import HOUR, MINUTE, SECOND, Clock
 from firmware_profiles.loader import load
 from protocols.zigbee import install_code
@@ -86,7 +89,13 @@ def test_a_replaced_gas_meter_works_after_the_device_log_was_updated_and_not_bef
     assert 17 not in hub.served
     clock.advance_to(new.next_wake_up + SECOND)
     assert hub.served[17].device is new
-    assert events == ["device_log_changed", "device_log_changed", "device_joined"]
+    assert events == [
+        "removal_unheard",
+        "device_log_changed",
+        "device_log_changed",
+        "device_joined",
+        "device_log_changed",
+    ]
 
 
 def test_a_ghost_keeps_the_only_mirror(home: Home, clock: Clock) -> None:
@@ -301,3 +310,39 @@ def test_after_any_history_everyone_is_back(home: Home, clock: Clock, history: l
     clock.advance_to(clock.now + gas.firmware.joining.longest_pause + MINUTE)
     assert [member.device for member in han.members if member.on] == [electricity, gas]
     assert sorted(hub.served) == [1, 16, 17]
+
+
+def test_a_mirror_is_filled_though_the_battery_was_out(home: Home, clock: Clock) -> None:
+    """The battery goes at the very moment of joining: the first wake-up is the one after it is back."""
+    premises = home()
+    hub, _, old = parts(premises)
+    hub.han.unregister(old.identity.eui64)
+    new = swapped(premises, clock)
+    register(hub.han, new)
+    hub.han.permit(True)
+    assert hub.han.member(new).join() is None
+    new.power_off()
+    clock.advance_to(clock.now + HOUR)
+    assert 17 not in hub.served
+    new.power_on()
+    clock.advance_to(new.next_wake_up + SECOND)
+    assert hub.served[17].device is new
+
+
+def test_of_two_with_one_eui64_the_one_that_joined_is_removed(home: Home, clock: Clock) -> None:
+    premises = home()
+    hub, _, gas = parts(premises)
+    identity = replace(gas.identity, device_id="clone")
+    clone = GasMeter(gas.firmware, identity, clock, SEED, KeyRing(SEED, "clone"), clock.now, Constant(0))
+    member = hub.han.place(clone)
+    hub.han.permit(True)
+    assert member.join() is Refusal.WRONG_KEY
+    hub.han.unregister(gas.identity.eui64)
+    gas.power_off()
+    register(hub.han, clone)
+    assert member.join() is Refusal.WRONG_KEY, "in the first half of the window it is the old one's key"
+    clock.advance_to(clock.now + MINUTE)
+    assert member.on and not hub.han.member(gas).on
+    assert hub.han.address_of(identity.eui64) == member.address
+    assert hub.han.unregister(identity.eui64)
+    assert not member.on

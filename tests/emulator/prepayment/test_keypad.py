@@ -8,11 +8,11 @@ import pytest
 from hypothesis import settings, strategies
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from emulator.front import ALPHABET, Key, parse_keys
 from emulator.gas import GasMeter
 from emulator.meter import Meter
 from emulator.premises import build_premises
 from emulator.prepayment import display, money
-from emulator.prepayment.keypad import ALPHABET, Key, parse_keys
 from emulator.prepayment.passive import PaymentMode
 from emulator.supply import ControlState
 from emulator.time import HOUR, MINUTE, SECOND, Clock
@@ -253,7 +253,7 @@ def test_every_key_has_a_sign_that_the_alphabet_names() -> None:
     assert all(key.value.isdigit() or f"{key.value} " in ALPHABET for key in Key)
 
 
-@pytest.mark.parametrize("profile", [name for name in names() if load(name).kind != "hub"])
+@pytest.mark.parametrize("profile", [name for name in names() if load(name).kind in ("electricity", "gas")])
 def test_every_make_has_a_display_of_its_own(prepaid: Maker, profile: str) -> None:
     """All screens of both modes and all texts of outcomes can be shown, and a token can be typed in."""
     meter = prepaid(10_00, profile=profile, gas=1.0 if load(profile).kind == "gas" else None)

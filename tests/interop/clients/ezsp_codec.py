@@ -1,4 +1,4 @@
-"""What bellows makes of EZSP parameters that are all zeros: whether they are a request or an answer, to the last one."""
+"""What bellows makes of EZSP parameters that are all zeros: whether they are a request or an answer, to the end."""
 
 import json
 import sys
