@@ -31,6 +31,7 @@ TRIES = 4
 _AT_A_METRE, _EXPONENT = 40, 30  # dB; dB a decade
 _SHADOWING, _FADING = 6.0, 3  # dB
 _HALF_LOST, _DECADE = 2.0, 1.5  # dB above the noise; dB for odds of ten
+_USABLE = 3  # dB above the noise at which nine of ten frames are lost no longer
 _BEST = 38  # dB above the noise with the best LQI
 _CERTAIN = 1 << 16
 _NEAREST = 10  # cm
@@ -211,14 +212,25 @@ class Medium:
             found = self._links[pair] = self._work_out(sender, receiver)
         return found
 
-    def _work_out(self, sender: Radio, receiver: Radio) -> Link:
+    def is_marginal(self, sender: Radio, receiver: Radio) -> bool:
+        """Whether fading alone can make the link usable, or not, from one hour to the next."""
+        if not (sender.on and receiver.on) or sender.channel != receiver.channel or sender is receiver:
+            return False
+        limit = max(SENSITIVITY, self.noise(receiver.channel) + _USABLE)
+        return abs(self._level(sender, receiver) - limit) <= 2 * _FADING
+
+    def _level(self, sender: Radio, receiver: Radio) -> int:
+        """How strongly ``receiver`` hears ``sender`` in this hour, dBm."""
         names = frozenset((sender.name, receiver.name))
         between = "/".join(sorted(names))
         shadowing = stream(self._seed, between, "shadowing").gauss(0.0, _SHADOWING)
         hour = stream(self._seed, between, f"fading {self._until // HOUR}")
         metres = max(math.dist(sender.place, receiver.place), _NEAREST) / 100
         path = _AT_A_METRE + _EXPONENT * math.log10(metres) + shadowing + hour.randint(-_FADING, _FADING)
-        rssi = min(0, round(sender.power - path - sender.loss - receiver.loss - self._attenuation.get(names, 0)))
+        return min(0, round(sender.power - path - sender.loss - receiver.loss - self._attenuation.get(names, 0)))
+
+    def _work_out(self, sender: Radio, receiver: Radio) -> Link:
+        rssi = self._level(sender, receiver)
         if rssi < SENSITIVITY:
             return SILENCE
         above = rssi - self.noise(receiver.channel)

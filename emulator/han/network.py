@@ -13,6 +13,7 @@ failure. An attempt while the permit-join window is closed meets no open network
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import combinations
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ from emulator.han.medium import Place, Radio
 from emulator.han.member import Member
 from emulator.han.radio_network import RadioNetwork
 from emulator.nvm import Image, Saved
-from emulator.time import stream
+from emulator.time import HOUR, Event, stream
 from protocols.zigbee import aps_commands, install_code, nwk, nwk_commands
 from protocols.zigbee.security import KeyId
 
@@ -47,7 +48,7 @@ def _somewhere(kind: str, chance: Random) -> Place:
 class Network(RadioNetwork):
     """The HAN that one hub formed, and is the trust centre of. It is the hub's :class:`~emulator.han.link.HanLink`."""
 
-    __slots__ = ("_admission", "delay", "join_timeout", "log")
+    __slots__ = ("_admission", "_fading", "delay", "join_timeout", "log")
 
     def __init__(self, hub: Hub, settings: HanSettings, delay: int) -> None:
         super().__init__(hub, settings)
@@ -56,6 +57,7 @@ class Network(RadioNetwork):
         self.join_timeout = settings.join_timeout
         """Seconds that the permit-join window is opened for."""
         self._admission = Admission(self)
+        self._fading: Event | None = None
         self.medium.changed = self.review_all
 
     # --- devices
@@ -154,6 +156,18 @@ class Network(RadioNetwork):
         self.forget_ways()
         for member in list(self.members):
             self.review(member)
+        if self._fading is None and self._may_fade():
+            now = self.hub.clock.now
+            self._fading = self.hub.clock.schedule(now - now % HOUR + HOUR, self._another_hour)
+
+    def _may_fade(self) -> bool:
+        """Whether a link is so weak that the fading of an hour decides whether it carries."""
+        radios = [self.node.radio, *(member.radio for member in self.members)]
+        return any(self.medium.is_marginal(one, other) for one, other in combinations(radios, 2))
+
+    def _another_hour(self) -> None:
+        self._fading = None
+        self.review_all()
 
     def review(self, member: Member) -> None:
         """Look anew at whether a device is on the network, and let the hub know."""

@@ -346,3 +346,22 @@ def test_of_two_with_one_eui64_the_one_that_joined_is_removed(home: Home, clock:
     assert hub.han.address_of(identity.eui64) == member.address
     assert hub.han.unregister(identity.eui64)
     assert not member.on
+
+
+def test_a_weak_link_comes_and_goes_with_the_hours(home: Home, clock: Clock) -> None:
+    """Only while fading can decide does anybody look every hour."""
+    premises = home(electricity=None)
+    hub, gas = premises.hub, premises.gas
+    assert hub is not None and gas is not None
+    han, member = hub.han, hub.han.member(gas)
+    link = han.medium.link(member.radio, han.node.radio)
+    han.medium.attenuate(member.radio, han.node.radio, link.rssi + 92)
+    states = set()
+    for _ in range(48):
+        clock.advance_to(clock.now + HOUR)
+        states.add(member.on)
+    assert states == {True, False}
+    han.medium.attenuate(member.radio, han.node.radio, 0)
+    clock.advance_to(clock.now + 5 * HOUR)
+    assert member.on
+    assert han._fading is None
