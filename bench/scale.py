@@ -20,6 +20,8 @@ from bench.figures import Figure, folder, middle, spread
 PREMISES = 1000
 METERS = 1000
 DAYS = 30
+REPORTED = 600
+"""Seconds of simulated time with reports."""
 HERE = Path(__file__).parent
 
 
@@ -96,6 +98,22 @@ def simulated() -> list[float]:
     return [DAYS * 86_400 / (time.perf_counter() - begin)]
 
 
+def reporting() -> list[float]:
+    """Seconds of simulated time in one of the world, while each electricity meter reports to a display every 10 s."""
+    from bench.meter import premises
+
+    second = 1_000_000_000
+    clock, dwellings = premises(PREMISES, display=True)
+    clock.advance_to(clock.now + 120 * second)  # displays have found their meters
+    begin = time.perf_counter()
+    clock.advance_to(clock.now + REPORTED * second)
+    spent = time.perf_counter() - begin
+    for one in dwellings:
+        assert "kWh" in one.display.text, f"{one.name}: its display shows {one.display.text!r}"
+        assert max(known.heard_at for known in one.display.client.meters) > clock.now - 11 * second, "no report"
+    return [REPORTED / spent]
+
+
 def fixture() -> list[float]:
     """Seconds that pytest takes to set up a test that asks for running premises; the first imports everything."""
     import pytest
@@ -129,6 +147,7 @@ MEASURES: dict[str, Callable[[], list[float]]] = {
     "memory": memory,
     "start": start,
     "simulated": simulated,
+    "reporting": reporting,
     "fixture": fixture,
 }
 
@@ -154,6 +173,10 @@ def figures(count: int) -> Iterator[Figure]:
     rate = [apart("simulated")[0] for _ in range(max(1, count // 2))]
     text = f"{spread(rate, form=',.0f')}x"
     yield Figure(f"the same: simulated time, {DAYS} days", ">= 2,000x", "20,000x", text, middle(rate) >= 2000)
+    rate = [apart("reporting")[0] for _ in range(max(1, count // 2))]
+    text = f"{spread(rate, form=',.0f')}x"
+    work = f"{PREMISES:,} premises of 4 devices, reports every 10 s to displays"
+    yield Figure(work, ">= 500x", "1,000x", text, middle(rate) >= 500)
     seconds = [help_text()[0] for _ in range(count)]
     text = f"{spread(seconds, form='.2f')} s"
     yield Figure("smets1 --help", "<= 0.3 s", "", text, middle(seconds) <= 0.3)

@@ -146,6 +146,11 @@ class Client:
         """Whether it is on the network."""
         return self.speaker.on
 
+    @property
+    def meters(self) -> list[Known]:
+        """Meters, and mirrors of meters, that it has been told of."""
+        return list(self._known.values())
+
     def meter(self, fuel: Fuel) -> Known | None:
         """The meter of a fuel, None before one has said that it is: of several the one that was heard last."""
         found = [known for known in self._known.values() if known.fuel is fuel]

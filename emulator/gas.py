@@ -109,6 +109,7 @@ class GasMeter(Meter):
         "_in_touch",
         "_oversleeps",
         "_phase",
+        "_temperature",
         "_volume",
         "calorific_value",
         "correction_factor",
@@ -133,7 +134,7 @@ class GasMeter(Meter):
         self._energy = self._volume = 0
         super().__init__(firmware, identity, clock, seed, ring, installed_at, load)
         self._phase = stream(seed, identity.device_id, "wake-up").randrange(self._sleep.wake_up_period)
-        self.rescheduled: Callable[[], None] | None = None
+        self.rescheduled: list[Callable[[], None]] = []
         """Called when ``next_wake_up`` has become another than the period gives."""
         self._in_touch = True
         self._oversleeps = False
@@ -146,6 +147,7 @@ class GasMeter(Meter):
         """What flows through an appliance that is open while nobody watches it, dm3 an hour: the valve test sees it."""
         self._battery_at = installed_at
         self._battery_low = self._expect_low_battery()
+        self._temperature: int | None = None
 
     # --- sleep
 
@@ -193,8 +195,8 @@ class GasMeter(Meter):
     def _wait_from(self, instant: int) -> None:
         period = self._sleep.wake_up_period
         self.next_wake_up = NEVER if self._oversleeps else instant - (instant - self._phase) % period + period
-        if self.rescheduled is not None:
-            self.rescheduled()
+        for call in list(self.rescheduled):
+            call()
 
     def _later(self, duration: int, call: Callable[[], None]) -> None:
         def awake() -> None:
@@ -375,8 +377,21 @@ class GasMeter(Meter):
     @property
     def temperature(self) -> int:
         """Of the gas, tenths of a degree Celsius: by the season and the time of day, the same for all meters."""
+        if self._temperature is not None:
+            return self._temperature
         season = _wave(self.time - _COLDEST, _YEAR, _SEASONAL_SWING)
         return _TEMPERATURE + season + _wave(self.time - _COLDEST_HOUR, DAY, _DAILY_SWING)
+
+    def set_temperature(self, decidegrees: int | None) -> None:
+        """Hold the temperature of the gas, or let it go with the season again.
+
+        In tenths of a degree Celsius, -1000 to 1000; ValueError for another.
+        """
+        if decidegrees is not None and not -1000 <= decidegrees <= 1000:
+            raise ValueError(f"a temperature of {decidegrees} tenths of a degree: -1000 to 1000")
+        self.settle()
+        self.materialise()
+        self._temperature = decidegrees
 
     @property
     def stacks(self) -> Mapping[str, Callable[[], Stack]]:

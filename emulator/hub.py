@@ -230,7 +230,7 @@ class Hub(Device):
 
     def _drop_mirror(self) -> None:
         if self.mirror is not None:
-            self.mirror.clear()
+            self.mirror.end()
             self.mirror = None
             self._forget_filling()
             self._withdraw(self._saps.gas)

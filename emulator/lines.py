@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
+from emulator.telling import Layer, at
 from protocols.dlms.association import Association
 
 if TYPE_CHECKING:
@@ -120,6 +121,7 @@ class Associations:
             return None
         made = Association(device, client, server, explain=self._say)
         made.counters = self._counters
+        made.explain_security = at(Layer.SECURITY, self.explain)
         if device.serves(client):
             self._made[client, server] = made
         return made

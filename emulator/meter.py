@@ -452,6 +452,21 @@ class Meter(Device):
                 self.demand.update(self.metering, self.device_clock, now)
             self._segments.append(live.copy())
 
+    def midnight(self, day: int) -> int | None:
+        """The register of import, whole units, at the beginning of a local day since 1970 whose rows are not made yet.
+
+        None for a day whose rows are made, that is to come, or that began while there was no power.
+        """
+        end = self.time
+        for segment in reversed(self._segments):
+            begin = segment.clock.rig(segment.clock.utc_of_local(day * datetime.DAY))
+            if begin > end:
+                return None
+            if begin > segment.time:
+                return segment.metering.total(IMPORT, begin) if segment.mains else None
+            end = segment.time
+        return None
+
     def interval(self) -> Intervals:
         """The last complete interval: of the capture under way, or by the profile's shortest capture period."""
         intervals = self._captured

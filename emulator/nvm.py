@@ -97,6 +97,16 @@ class Saved:
         value = self._field(name)
         return value if isinstance(value, int) and not isinstance(value, bool) else self._wrong(name, "a whole number")
 
+    def within(self, name: str, least: int, most: int) -> int:
+        """A number from ``least`` to ``most``."""
+        value = self.number(name)
+        return value if least <= value <= most else self._wrong(name, f"a whole number from {least} to {most}")
+
+    def sized(self, name: str, *sizes: int) -> bytes:
+        """As many octets as one of ``sizes``."""
+        value = self.octets(name)
+        return value if len(value) in sizes else self._wrong(name, f"{' or '.join(map(str, sizes))} octets")
+
     def flag(self, name: str) -> bool:
         value = self._field(name)
         return value if isinstance(value, bool) else self._wrong(name, "true or false")

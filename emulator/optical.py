@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from emulator.firmware import BAUD_RATES, HdlcSettings, OpticalSettings
 from emulator.ports import MILLISECOND, HdlcStack
+from emulator.telling import Layer, at
 from emulator.time import SECOND
 from protocols.dlms import axdr, datetime
 from protocols.dlms.axdr import Data
@@ -146,7 +147,7 @@ class OpticalStack(HdlcStack):
     def receive(self, data: bytes, now: int) -> bytes:
         if self._hdlc:
             if not self._awake and self.silent:
-                return b""
+                return self._unheard(len(data))
             if self._doubtful and data and data[0] & 0x7F == _SLASH:
                 # What looked like HDLC may have been noise: a request for sign-on is heard until there is a link.
                 self._rest(now)
@@ -156,8 +157,10 @@ class OpticalStack(HdlcStack):
             if not self._handlers:
                 self._settle(now)
             return out
-        if self.silent or not data:
+        if not data:
             return b""
+        if self.silent:
+            return self._unheard(len(data))
         meter = self.meter
         if self._optical.direct_hdlc and meter.idle and data[0] == FLAG:
             self._enter_hdlc(self.hdlc_baud, now)
@@ -211,12 +214,12 @@ class OpticalStack(HdlcStack):
     def reset(self) -> None:
         super().reset()
         self.meter = self._make_meter()
-        self.meter.explain = self.explain
+        self.meter.explain = at(Layer.SIGN_ON, self.explain)
         self._rest()
 
     def _explain_by(self, explain: Callable[[str], None] | None) -> None:
         super()._explain_by(explain)
-        self.meter.explain = explain
+        self.meter.explain = at(Layer.SIGN_ON, explain)
 
     def connected(self, link: Link) -> None:
         self._unconnected = None
@@ -284,8 +287,9 @@ class OpticalStack(HdlcStack):
             self.characters = frozenset((meter.character,))
 
     def _say(self, text: str) -> None:
-        if self.explain is not None:
-            self.explain(text)
+        explain = at(Layer.SIGN_ON, self.explain)
+        if explain is not None:
+            explain(text)
 
 
 def sign_on(optical: OpticalSettings) -> MeterSettings:

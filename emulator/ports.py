@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from emulator.firmware import BAUD_RATES, HdlcSettings
 from emulator.lines import Associations, Lines
 from emulator.quirks import Handler, handler
+from emulator.telling import Layer, at
 from emulator.time import SECOND
 from protocols import obis, wrapper
 from protocols.dlms import axdr
@@ -138,6 +139,13 @@ class Stack:
         self._awake = self.device.ready
         return not self._awake
 
+    def _unheard(self, octets: int) -> bytes:
+        """Octets came while the device is silent; no answer."""
+        self._note(
+            "not heard", f"not heard: {self.device.identity.device_id} {_why_silent(self.device)}", octets, Layer.DEVICE
+        )
+        return b""
+
     def receive(self, data: bytes, now: int) -> bytes:
         """Octets that arrived at line time ``now``, ns; what to answer."""
         raise NotImplementedError
@@ -183,16 +191,29 @@ class Stack:
         """What serves an association here, by way of the device that answers for it."""
         speaker = self.associations.speaker(association.server)
         handle = handler(association, speaker.firmware.quirks)
-        return handle if speaker is self.device else _reached(speaker, handle)
+        return handle if speaker is self.device else self._reached(speaker, handle)
+
+    def _reached(self, speaker: Device, handle: Handler) -> Handler:
+        """``handle`` of a device behind a hub: while it has no power, or starts, there is nobody to answer."""
+
+        def relayed(apdu: bytes) -> Sequence[bytes]:
+            if speaker.ready:
+                return handle(apdu)
+            why = f"{speaker.identity.device_id}, behind this hub, {_why_silent(speaker)}: no answer"
+            self._note("not reached", why, layer=Layer.DEVICE)
+            return ()
+
+        return relayed
 
     def frames(self, name: str) -> int:
         """Frames counted by this name since the line was last closed."""
         return self.counters[name] - self._folded[name]
 
-    def _note(self, counter: str, text: str) -> None:
-        self.counters[counter] += 1
-        if self.explain is not None:
-            self.explain(text)
+    def _note(self, counter: str, text: str, count: int = 1, layer: Layer = Layer.LINK) -> None:
+        self.counters[counter] += count
+        explain = at(layer, self.explain)
+        if explain is not None:
+            explain(text)
 
 
 class WrapperStack(Stack):
@@ -249,7 +270,7 @@ class WrapperStack(Stack):
                 return header + (_LENGTHS[octets] if octets < 256 else octets.to_bytes(2, "big")) + answer
             self.counters[RECEIVED] += 1
             return self._answered(association, header, answers)
-        return b"" if not self._awake and self.silent else self._receive_any(data)
+        return self._unheard(len(data)) if not self._awake and self.silent else self._receive_any(data)
 
     def _receive_any(self, data: bytes) -> bytes:
         try:
@@ -321,12 +342,12 @@ class HdlcStack(Stack):
             inter_octet_timeout=settings.inter_octet_timeout,
         )
         station.counters = self.counters
-        station.explain = self.associations.explain
+        station.explain = at(Layer.LINK, self.associations.explain)
         return station
 
     def receive(self, data: bytes, now: int) -> bytes:
         if not self._awake and self.silent:
-            return b""
+            return self._unheard(len(data))
         return self.station.receive(data, now)
 
     def next_timeout(self) -> int | None:
@@ -358,7 +379,7 @@ class HdlcStack(Stack):
         self.transmit(self.station.push(client, server, apdu))
 
     def _explain_by(self, explain: Callable[[str], None] | None) -> None:
-        self.station.explain = explain
+        self.station.explain = at(Layer.LINK, explain)
 
     # -- Upper of the station ---------------------------------------------------------------------------------------
 
@@ -424,13 +445,8 @@ def _within(limits: tuple[int, int], value: int) -> int:
     return min(max(value, limits[0]), limits[1])
 
 
-def _reached(speaker: Device, handle: Handler) -> Handler:
-    """``handle`` of a device behind a hub: while it has no power, or starts, there is nobody to answer."""
-
-    def relayed(apdu: bytes) -> Sequence[bytes]:
-        return handle(apdu) if speaker.ready else ()
-
-    return relayed
+def _why_silent(device: Device) -> str:
+    return "is still starting" if device.mains else "has no power"
 
 
 def _nowhere(data: bytes) -> None:

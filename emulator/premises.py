@@ -31,7 +31,7 @@ DEFAULT_PROFILES = {
 MAX_DISTRIBUTOR = 23
 
 _MPAN_WEIGHTS = (3, 5, 7, 13, 17, 19, 23, 29, 31, 37, 41, 43)
-_RATE = {"electricity": MICRO, "gas": 1000 * MICRO}
+RATE = {"electricity": MICRO, "gas": 1000 * MICRO}
 """Millionths of a watt, or of a cubic decimetre an hour, in one unit of a load as a rig gives it (W, m3/h)."""
 
 
@@ -275,12 +275,12 @@ def _load(kind: str, spec: LoadSpec, device_id: str, seed: int, read: Callable[[
         case "constant":
             if spec.value is None:
                 raise PremisesError(f"{kind}.load.value", "a constant load needs a value")
-            return Constant(round(spec.value * _RATE[kind]))
+            return Constant(round(spec.value * RATE[kind]))
         case "csv":
             if spec.file is None or read is None:
                 raise PremisesError(f"{kind}.load.file", "a csv load needs a file")
             try:
-                return _parsed(read(spec.file), _RATE[kind])
+                return _parsed(read(spec.file), RATE[kind])
             except ValueError as error:
                 raise PremisesError(f"{kind}.load.file", f"{spec.file}: {error}") from None
         case "household":

@@ -58,12 +58,13 @@ class ReservedCounters(Counters):
 
     A device that dies and starts again goes on from what was reserved, up to :data:`WINDOW` further than it was: no
     counter is used twice or accepted twice, and only one message in so many has to wait for the memory. ``reserve`` is
-    called when a counter passes what is reserved, with more reserved already.
+    called when a counter passes what is reserved, with more reserved already, and says whether that is safe; while it
+    is not, each message tries again.
     """
 
     __slots__ = ("_reserve", "reserved")
 
-    def __init__(self, counters: Counters, reserve: Callable[[], object]) -> None:
+    def __init__(self, counters: Counters, reserve: Callable[[], bool]) -> None:
         """Go on from ``counters``, which is all that is stored so far."""
         self._reserve = reserve
         self.reserved = {name: cast(int, getattr(counters, name)) for name in Counters.__slots__}
@@ -75,7 +76,8 @@ class ReservedCounters(Counters):
         super().__setattr__(name, value)
         if name in Counters.__slots__ and value > self.reserved[name]:
             self.reserved[name] = min(value + WINDOW, COUNTER_MAX)
-            self._reserve()
+            if not self._reserve():
+                self.reserved[name] = value
 
     def anew(self) -> ReservedCounters:
         """Counters of a new key, kept in the same way."""
@@ -163,7 +165,7 @@ class SecurityState:
         for name in _KEPT_OCTETS:
             setattr(self, name, saved.octets(name))
 
-    def keep(self, reserve: Callable[[], object]) -> None:
+    def keep(self, reserve: Callable[[], bool]) -> None:
         """Count from now on as :class:`ReservedCounters` do."""
         self.counters = ReservedCounters(self.counters, reserve)
 

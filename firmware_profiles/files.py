@@ -41,8 +41,11 @@ def find(name: str) -> Path:
 
 def read(name: str) -> Profile:
     """A profile's tables, checked but not compiled. Raises ProfileError."""
-    path = find(name)
-    tables = merged(name)
+    return validated(str(find(name)), merged(name))
+
+
+def validated(path: str, tables: Mapping[str, Any]) -> Profile:
+    """Tables that stand, or will, in the file ``path``, checked but not compiled. Raises ProfileError."""
     try:
         profile = Profile.model_validate(tables)
     except ValidationError as error:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
+from typing import Any
 
 from emulator.cosem.classes import CLASSES
 from emulator.cosem.compiler import compile_model
-from emulator.cosem.model import AssociationSpec, CosemObject, DeviceKind, Grant, ObjectSpec
+from emulator.cosem.model import STORED, AssociationSpec, CosemObject, DeviceKind, Grant, ObjectSpec
 from emulator.display import DISPLAY
 from emulator.electricity import ELECTRICITY
 from emulator.events import EVENTS
@@ -38,7 +39,7 @@ from emulator.gas import GAS
 from emulator.hub import HUB
 from emulator.optical import sign_on
 from emulator.push import PUSH_CLASS
-from firmware_profiles.files import ProfileError, find, names, read
+from firmware_profiles.files import ProfileError, find, names, read, validated
 from firmware_profiles.in_home import display_settings
 from firmware_profiles.prepayment import check_column, prepayment_settings
 from firmware_profiles.schema import Alert, Association, Flag, GrantTable, Hdlc, Object, Optical, Profile, Radio
@@ -85,16 +86,34 @@ def check(name: str) -> FirmwareProfile:
     return load.__wrapped__(name)
 
 
+def check_tables(name: str, tables: Mapping[str, Any]) -> FirmwareProfile:
+    """The compiled profile of tables that are in no file yet and extend nothing. Raises ProfileError."""
+    profile = validated(name, tables)
+    try:
+        return _compile(name, profile)
+    except ValueError as error:
+        raise ProfileError(f"{name}: {error}") from None
+
+
+def compiled_alone(
+    text: str, table: Mapping[str, Any], kind: str, associations: Sequence[AssociationSpec]
+) -> CosemObject:
+    """One object of a profile of that kind, with no other around it and no rights; ValueError for what is wrong."""
+    spec = _object_spec(text, Object.model_validate(table))
+    (found,) = compile_model(KINDS[kind], tuple(associations), [spec], {spec.access: {}}, CLASSES).objects.values()
+    return found
+
+
 def _compile(name: str, profile: Profile) -> FirmwareProfile:
     kind = KINDS[profile.identity.kind]
     associations = tuple(_association(key, value, profile) for key, value in profile.association.items())
     groups = {group: _grants(group, grants, profile) for group, grants in profile.access.items()}
-    expanded = list(_expanded(profile.object))
-    specs = [_object_spec(text, item) for text, item in expanded]
+    objects = list(expanded(profile.object))
+    specs = [_object_spec(text, item) for text, item in objects]
     model = compile_model(kind, associations, specs, groups, CLASSES)
-    profiles = (_buffer(text, item, model.objects) for text, item in expanded if item.class_id == PROFILE_CLASS)
+    profiles = (_buffer(text, item, model.objects) for text, item in objects if _is_buffer(item))
     buffers = {spec.name: spec for spec in profiles}
-    copies = {text: item.copies for text, item in expanded if item.copies}
+    copies = {text: item.copies for text, item in objects if item.copies}
     for log in profile.log:
         if log not in buffers:
             raise ValueError(f"log.{log}: no class 7 object has source 'buffer.{log}'; known: {', '.join(buffers)}")
@@ -278,7 +297,7 @@ def _grant(table: GrantTable) -> Grant:
     return Grant(frozenset(table.get), frozenset(table.set), frozenset(table.action), table.authenticated)
 
 
-def _expanded(objects: Mapping[str, Object]) -> Iterator[tuple[str, Object]]:
+def expanded(objects: Mapping[str, Object]) -> Iterator[tuple[str, Object]]:
     """Objects one by one: a range in the logical name gives one each, ``{n}`` stands for its number."""
     for text, item in objects.items():
         found = _RANGE.search(text)
@@ -301,6 +320,10 @@ def _object_spec(text: str, item: Object) -> ObjectSpec:
         source=item.source,
         values=item.values,
     )
+
+
+def _is_buffer(item: Object) -> bool:
+    return item.class_id == PROFILE_CLASS and item.source != STORED
 
 
 def _buffer(text: str, item: Object, objects: Mapping[bytes, CosemObject]) -> BufferSpec:

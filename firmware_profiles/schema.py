@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-Provenance = Literal["standard", "public source", "assumed"]
+Provenance = Literal["standard", "public source", "assumed", "learnt"]
 Kind = Literal["electricity", "gas", "hub", "display"]
 FlagId = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 Octet = Annotated[int, Field(ge=0, le=255)]
@@ -310,9 +310,11 @@ class GrantTable(Strict):
 class Object(BaseModel):
     """One COSEM object, or several where its logical name holds a range such as ``{1..8}``.
 
-    Keys beside these are attribute values by their Blue Book name. ``trigger``, ``columns``, ``period_s``, ``capacity``
-    and ``sort_method`` (1 oldest first, 2 newest first) are for class 7. ``copies`` are for class 9000: what takes over
-    with the passive value, each a class, the logical names of what is copied and where to, and an attribute.
+    Keys beside these are attribute values by their Blue Book name; with ``source = "stored"`` the object is of any
+    class and only keeps ``attribute_2`` and so on (:mod:`emulator.cosem.classes.stored`). ``trigger``, ``columns``,
+    ``period_s``, ``capacity`` and ``sort_method`` (1 oldest first, 2 newest first) are for class 7. ``copies`` are for
+    class 9000: what takes over with the passive value, each a class, the logical names of what is copied and where to,
+    and an attribute.
     """
 
     model_config = ConfigDict(extra="allow", frozen=True, populate_by_name=True)

@@ -8,7 +8,8 @@ radio. All blocks are little-endian.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address
 from typing import TypeAlias
@@ -27,7 +28,8 @@ MAX_TEXT = 0xFFFF
 MAX_COLUMN = 1000
 """Longest text for a column, octets of UTF-8."""
 
-_SECTION, _INTERFACE, _PACKET = 0x0A0D0D0A, 1, 6
+SECTION_BLOCK, INTERFACE_BLOCK, PACKET_BLOCK = 0x0A0D0D0A, 1, 6
+"""Types of blocks."""
 _MAGIC = 0x1A2B3C4D
 _END, _COMMENT = 0, 1
 _SHB_HARDWARE, _SHB_OS, _SHB_APPLICATION = 2, 3, 4
@@ -35,6 +37,7 @@ _IF_NAME, _IF_DESCRIPTION, _IF_TIME_RESOLUTION = 2, 3, 9
 _EPB_FLAGS = 2
 _INBOUND, _OUTBOUND = 1, 2
 _NANOSECONDS = b"\x09"
+_PACKET_HEAD = 20
 
 # Tags of the exported PDU header (Wireshark, epan/exported_pdu.h); these and their lengths are big-endian.
 _TAG_DISSECTOR, _TAG_IPV4_SOURCE, _TAG_IPV4_DESTINATION = 12, 20, 21
@@ -50,13 +53,13 @@ _FCS_16 = b"\x01"
 def section(application: str, comment: str = "") -> bytes:
     """The block that begins a file; ``application`` is who wrote it."""
     options = _text(_SHB_APPLICATION, application) + _text(_COMMENT, comment)
-    return _block(_SECTION, struct.pack("<IHHq", _MAGIC, 1, 0, -1) + _closed(options))
+    return _block(SECTION_BLOCK, struct.pack("<IHHq", _MAGIC, 1, 0, -1) + _closed(options))
 
 
 def interface(name: str, description: str = "", link_type: int = UPPER_PDU) -> bytes:
     """An interface; those of a file are numbered from 0 in the order of their blocks. Times count nanoseconds."""
     options = _text(_IF_NAME, name) + _text(_IF_DESCRIPTION, description) + _option(_IF_TIME_RESOLUTION, _NANOSECONDS)
-    return _block(_INTERFACE, struct.pack("<HHI", link_type, 0, SNAP_LENGTH) + _closed(options))
+    return _block(INTERFACE_BLOCK, struct.pack("<HHI", link_type, 0, SNAP_LENGTH) + _closed(options))
 
 
 def packet(
@@ -72,7 +75,7 @@ def packet(
         options += _option(_EPB_FLAGS, struct.pack("<I", _INBOUND if inbound else _OUTBOUND))
     kept = octets[:SNAP_LENGTH]
     head = struct.pack("<IIIII", interface, time >> 32, time & 0xFFFFFFFF, len(kept), len(octets))
-    return _block(_PACKET, head + _padded(kept) + _closed(options))
+    return _block(PACKET_BLOCK, head + _padded(kept) + _closed(options))
 
 
 def exported(
@@ -104,6 +107,63 @@ def radio(frame: bytes, channel: int, rssi: int | None = None, lqi: int | None =
     ``channel`` is 11..26, ``rssi`` in dBm and ``lqi`` 0..255 as the receiver had them, None where there was none.
     """
     return _tap(channel, rssi, lqi) + frame
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """A packet as it was read: see :func:`packet`."""
+
+    interface: int
+    time: int
+    octets: bytes
+    inbound: bool | None
+    comments: tuple[str, ...]
+
+
+def read_interface(body: bytes) -> tuple[str, int]:
+    """Name and link type from the body of an interface block; what is cut short is empty or 0."""
+    names = [value.decode("utf-8", "replace") for code, value in _options(body[8:]) if code == _IF_NAME]
+    return (names[0] if names else ""), int.from_bytes(body[:2], "little")
+
+
+def read_packet(body: bytes) -> Packet | None:
+    """The packet in the body of a packet block, its time taken for nanoseconds; None where it is cut short."""
+    if len(body) < _PACKET_HEAD:
+        return None
+    interface, high, low, kept, _ = struct.unpack_from("<IIIII", body)
+    if len(body) < _PACKET_HEAD + kept:
+        return None
+    inbound, comments = None, list[str]()
+    for code, value in _options(body[_PACKET_HEAD + kept + -kept % 4 :]):
+        if code == _COMMENT:
+            comments.append(value.decode("utf-8", "replace"))
+        elif code == _EPB_FLAGS:
+            inbound = {_INBOUND: True, _OUTBOUND: False}.get(int.from_bytes(value, "little") & 3)
+    return Packet(interface, high << 32 | low, body[_PACKET_HEAD : _PACKET_HEAD + kept], inbound, tuple(comments))
+
+
+def read_exported(octets: bytes) -> tuple[bytes, str]:
+    """What is behind an exported PDU header, and its text for the column; what is no such header, whole."""
+    info, at = "", 0
+    while at + 4 <= len(octets):
+        number, length = struct.unpack_from(">HH", octets, at)
+        at += 4
+        if number == _END:
+            return octets[at:], info
+        if number == _TAG_INFO_COLUMN:
+            info = octets[at : at + length].rstrip(b"\0").decode("utf-8", "replace")
+        at += length
+    return octets, ""
+
+
+def _options(octets: bytes) -> Iterator[tuple[int, bytes]]:
+    at = 0
+    while at + 4 <= len(octets):
+        code, length = struct.unpack_from("<HH", octets, at)
+        if code == _END:
+            return
+        yield code, octets[at + 4 : at + 4 + length]
+        at += 4 + length + -length % 4
 
 
 @lru_cache(maxsize=4096)

@@ -8,20 +8,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _PROC = Path("/proc")
+_BY_ID = Path("/dev/serial/by-id")
 
 
 @dataclass(frozen=True, slots=True)
 class Adaptor:
-    """One serial device. ``usb`` is its USB serial number, empty where it has none."""
+    """One serial device. ``usb`` is its USB serial number, ``by_id`` the link that the system names after what it is;
+    each is empty where there is none."""
 
     device: str
     usb: str
     description: str
+    by_id: str = ""
 
     @property
     def spec(self) -> str:
         """How a rig file names it so that it is found whichever socket it is in."""
-        return f"serial:usb:{self.usb}" if self.usb else f"serial:{self.device}"
+        return f"serial:usb:{self.usb}" if self.usb else f"serial:{self.by_id or self.device}"
 
     @property
     def permitted(self) -> bool:
@@ -33,10 +36,20 @@ def adaptors() -> list[Adaptor]:
     """Those plugged in now, by device name."""
     from serial.tools import list_ports
 
-    return sorted(
-        (Adaptor(port.device, port.serial_number or "", port.description or "") for port in list_ports.comports()),
-        key=lambda adaptor: adaptor.device,
+    links = _by_id()
+    found = (
+        Adaptor(port.device, port.serial_number or "", port.description or "", links.get(port.device, ""))
+        for port in list_ports.comports()
     )
+    return sorted(found, key=lambda adaptor: adaptor.device)
+
+
+def _by_id() -> dict[str, str]:
+    """The links named after adaptors, by the device file that each leads to."""
+    try:
+        return {os.path.realpath(link): str(link) for link in sorted(_BY_ID.iterdir())}
+    except OSError:
+        return {}  # the system makes the folder with the first adaptor
 
 
 def users(device: str) -> list[str]:

@@ -6,15 +6,22 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from emulator.device import Device
 from emulator.firmware import FirmwareProfile
 from emulator.gas import GasMeter
 from emulator.premises import DEFAULT_PROFILES, Premises, PremisesError, build_premises, replace_gas_meter
 from emulator.time import Clock
 from firmware_profiles.loader import ProfileError, load
+from protocols import obis
+from protocols.dlms import axdr
 from protocols.dlms.enums import Mechanism
 from protocols.zigbee.install_code import CODE_OCTETS
 from rigs.config import ConfigError, DeviceSpec, PremisesSpec, RigFile, load_rig
 from rigs.driver import utc_ns
+
+HDLC_ADDRESS = bytes((0, 23, *obis.parse("0-0:22.0.0"), 9))
+SIGN_ON_ADDRESS = bytes((0, 19, *obis.parse("0-0:20.0.0"), 6))
+"""Where devices keep their addresses: device_address of classes 23 and 19."""
 
 
 def build(file: RigFile, spec: PremisesSpec, clock: Clock) -> Premises:
@@ -22,11 +29,22 @@ def build(file: RigFile, spec: PremisesSpec, clock: Clock) -> Premises:
     for device in spec.devices():
         check_device(file, spec, device)
     try:
-        return build_premises(spec.name, spec, clock, file.config.seed, load, read=_text)
+        made = build_premises(spec.name, spec, clock, file.config.seed, load, read=_text)
     except PremisesError as error:
         raise ConfigError(f"{file.name}: {spec.name}.{error.where}: {error.text}") from None
     except OSError as error:
         raise ConfigError(f"{file.name}: {spec.name}: {error.filename}: {error.strerror}") from None
+    for device in spec.devices():
+        _address(getattr(made, device.kind), device)
+    return made
+
+
+def _address(device: Device, spec: DeviceSpec) -> None:
+    """Have a device answer to the addresses that its rig file gives it, as if a client had set them."""
+    if spec.address.hdlc is not None:
+        device.values[HDLC_ADDRESS] = axdr.u16(spec.address.hdlc)
+    if spec.address.sign_on is not None:
+        device.values[SIGN_ON_ADDRESS] = axdr.octets(spec.address.sign_on.encode("ascii"))
 
 
 def hang_gas_meter(

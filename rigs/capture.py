@@ -9,6 +9,9 @@ which it takes for malformed, is shown as octets with a text too.
 The air of each HAN is an interface of its own, of 802.15.4 frames with channel, RSSI and LQI. The dissector decrypts
 them once it is given the keys that comments of the frames have, each with the first frame after it came to be known;
 a frame that a radio dropped has a comment that says which radio and why.
+
+What a line or a device dropped or refused is told by a comment of the packet that it is about, ``why: LAYER: ...``, or
+by a packet of that text where there is none (a time-out); :mod:`rigs.captured` reads them.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import asyncio
 import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 from pathlib import Path
 from types import TracebackType
@@ -37,7 +41,10 @@ from rigs.radio_text import is_radio
 if TYPE_CHECKING:
     from emulator.han.medium import Link
     from emulator.hub import Hub
+    from emulator.telling import Layer
 
+WHY = "why: "
+"""How comments begin that say why something was dropped or refused; the layer follows, and a colon."""
 FLUSH_AFTER = 0.2
 """Seconds after which what has been seen is in the file."""
 BUFFER = 1 << 16
@@ -68,10 +75,13 @@ class Capture:
         self.packets = 0
         self.failed: Callable[[str], None] | None = None
         self.reveal: PortReveal | None = None
+        self.clock: Callable[[], int] = lambda: self._latest.time
+        """The rig's time in ns, for what is not about a packet; without it that of the latest packet."""
         self.error = ""
         """What ended the writing before :meth:`close`; empty while all is well."""
         self._interfaces: dict[str, int] = {}
         self._lines = 0
+        self._latest = _Latest()
         self._buffer = bytearray(pcapng.section(application))
         self._waiting = False
         self._last = -1  # where in the buffer the last block begins, if it is there still
@@ -106,7 +116,8 @@ class Capture:
                     dissector, octets, source, destination, udp=udp, protocol=protocol, info=info[:_SHOWN]
                 )
                 comments = (message.remark,) if message.remark else ()
-                self._add(pcapng.packet(interface, now, exported, inbound=message.inbound, comments=comments))
+                self._latest = _Latest(interface, now, exported, message.inbound, comments)
+                self._add(self._latest.block())
                 self.packets += 1
 
         def tap(now: int, inbound: bool, data: bytes) -> None:
@@ -115,6 +126,25 @@ class Capture:
                     write(now, message)
 
         return tap
+
+    def explained(self, name: str, layer: Layer, text: str) -> None:
+        """Something was dropped or refused at the port ``name``; for ``Rig.reasons``.
+
+        It is said of the packet before where that came towards this port and is not in the file yet, which is usual.
+        """
+        interface = self._interfaces.get(name)
+        if interface is None or not self._open:
+            return
+        comment = f"{WHY}{layer.value}: {text}"
+        before = self._latest
+        if before.interface == interface and before.inbound:
+            after = replace(before, comments=(*before.comments, comment))
+            if self._amend(before.block(), after.block()):
+                self._latest = after
+                return
+        told = pcapng.exported("data-text-lines", text.encode(), protocol="why", info=text[:_SHOWN])
+        self._add(pcapng.packet(interface, self.clock(), told, comments=(comment,)))
+        self.packets += 1
 
     def air(self, name: str, hub: Hub) -> AirListener:
         """A listener for the air of the HAN that a hub formed, an interface of that name."""
@@ -194,6 +224,21 @@ class Capture:
         self.error = sentence
         if self.failed is not None:
             self.failed(sentence)
+
+
+@dataclass(frozen=True, slots=True)
+class _Latest:
+    """The packet of a line that was added last."""
+
+    interface: int = -1
+    time: int = 0
+    octets: bytes = b""
+    inbound: bool = False
+    comments: tuple[str, ...] = ()
+
+    def block(self) -> bytes:
+        """As it is in the file."""
+        return pcapng.packet(self.interface, self.time, self.octets, inbound=self.inbound, comments=self.comments)
 
 
 class _Air:

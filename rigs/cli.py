@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rigs.commands import utrn
+from rigs.commands import faults, proxy, utrn
 from rigs.system_errors import reason
 
 if TYPE_CHECKING:
@@ -24,6 +25,14 @@ ERRORS = (
 )
 """What a person can put right, by module and class."""
 
+
+class LogFormat(Enum):
+    """How `smets1 up` prints what goes on."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
 app = typer.Typer(
     help="Emulates GB SMETS1 smart meters and hubs on serial lines and TCP, for real clients to read.",
     no_args_is_help=True,
@@ -34,6 +43,8 @@ app = typer.Typer(
 profiles_app = typer.Typer(help="List, show and check makes and firmware.", no_args_is_help=True)
 app.add_typer(profiles_app, name="profiles")
 app.add_typer(utrn.app, name="utrn")
+app.add_typer(proxy.app, name="proxy")
+app.add_typer(faults.app, name="fault")
 
 RigArgument = Annotated[Path | None, typer.Argument(metavar="RIG.TOML", help="Rig file; without it the built-in rig")]
 Seed = Annotated[int | None, typer.Option(metavar="N", min=0, help="Seed of all chance, not the file's")]
@@ -67,6 +78,7 @@ def up(
     baud: Baud = None,
     air: Air = True,
     control: Control = None,
+    log: Annotated[LogFormat, typer.Option(help="What is printed: text, or a JSON object a line")] = LogFormat.TEXT,
 ) -> None:
     """Start a rig and run it until Ctrl-C."""
     from rigs.commands.up import UpOptions, run
@@ -83,6 +95,7 @@ def up(
         line={name: value for name, value in line.items() if value is not None},
         seed=seed,
         control=control,
+        log_json=log is LogFormat.JSON,
     )
     raise typer.Exit(run(_rig_file(rig, seed), options))
 
@@ -275,6 +288,122 @@ def replace_gas(
 
 
 @app.command()
+def status(
+    device: Annotated[
+        str, typer.Argument(metavar="PREMISES/KIND", help="One device; without it all", show_default=False)
+    ] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Follow it until Ctrl-C")] = False,
+    folder: Folder = Path(),
+) -> None:
+    """Show a running rig: devices, ports, counters."""
+    from rigs.commands.control import show_status
+
+    show_status(folder, device, as_json=as_json, watch=watch)
+
+
+@app.command()
+def power(
+    target: Annotated[
+        str, typer.Argument(metavar="PREMISES[/KIND]", help="A device, or all of a premises on the mains")
+    ],
+    action: Annotated[str, typer.Argument(metavar="ACTION", help="show, on, off or new-battery")] = "show",
+    lasting: Annotated[
+        str, typer.Option("--for", metavar="TIME", help="off: on again after it, such as 90 or 1h30m")
+    ] = "",
+    folder: Folder = Path(),
+) -> None:
+    """Cut the power of a device or premises, or give it back; a gas meter's is its battery."""
+    from rigs.commands.control import switch_power
+
+    switch_power(folder, target, action, lasting)
+
+
+@app.command(context_settings={"ignore_unknown_options": True})
+def load(
+    device: Device,
+    value: Annotated[
+        float | None, typer.Argument(metavar="VALUE", help="W, below 0 for what is exported; of a gas meter m3/h")
+    ] = None,
+    household: Annotated[
+        float | None, typer.Option(metavar="SCALE", help="A dwelling so much larger than the seed's")
+    ] = None,
+    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Lines of time,rate")] = None,
+    folder: Folder = Path(),
+) -> None:
+    """Show what is drawn through a meter, or draw something else from now on."""
+    from rigs.commands.control import draw_load
+
+    draw_load(folder, device, value, household, csv)
+
+
+@app.command()
+def clock(
+    advance: Annotated[str, typer.Option(metavar="TIME", help="Move a stepped clock on, such as 90 or 1h30m")] = "",
+    rate: Annotated[float | None, typer.Option(metavar="X", help="Rig seconds in a second from now on")] = None,
+    folder: Folder = Path(),
+) -> None:
+    """Show a running rig's clock, advance it, or change its rate."""
+    from rigs.commands.control import move_clock
+
+    move_clock(folder, advance, rate)
+
+
+@app.command()
+def events(
+    device: Annotated[str, typer.Argument(metavar="PREMISES[/KIND]", help="Of these only", show_default=False)] = "",
+    source: Annotated[str, typer.Option(metavar="WORD", help="device, port, fault, control or rig")] = "",
+    fault: Annotated[str, typer.Option(metavar="ID", help="Of this injection only, such as F1")] = "",
+    last: Annotated[int, typer.Option(metavar="N", min=0, max=1000, help="How many of those there have been")] = 20,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on with what happens until Ctrl-C")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Write a JSON object a line")] = False,
+    folder: Folder = Path(),
+) -> None:
+    """Show what has happened in a running rig."""
+    from rigs.commands.control import show_events
+
+    given: dict[str, str | int] = {"device": device, "source": source, "fault": fault}
+    query = {name: value for name, value in given.items() if value}
+    show_events(folder, query, last=last, follow=follow, as_json=as_json)
+
+
+@app.command()
+def why(
+    port: Annotated[
+        str,
+        typer.Argument(metavar="PORT", help="home/hub/wan, home/hub or an address; without it all", show_default=False),
+    ] = "",
+    follow: Annotated[bool, typer.Option("--follow", help="Go on with what happens until Ctrl-C")] = False,
+    capture: Annotated[
+        Path | None, typer.Option(metavar="FILE.PCAPNG", help="Of this capture, not of a running rig")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Write a JSON object a line")] = False,
+    folder: Folder = Path(),
+) -> None:
+    """Tell why requests got no answer, or an odd one."""
+    from rigs.commands.why import show_captured, show_why
+
+    if capture is not None and follow:
+        raise typer.BadParameter("a capture does not go on", param_hint="--follow")
+    if capture is not None:
+        show_captured(capture, port, as_json=as_json)
+    else:
+        show_why(folder, port, follow=follow, as_json=as_json)
+
+
+@app.command()
+def panel(
+    rig: RigArgument = None,
+    premises: Annotated[str, typer.Argument(metavar="PREMISES", help="Which premises", show_default=False)] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON")] = False,
+) -> None:
+    """Show the Modbus register map of the bench panel."""
+    from rigs.commands.panel import show_panel
+
+    show_panel(_rig_file(rig, None), premises, as_json=as_json)
+
+
+@app.command()
 def keys(
     rig: Annotated[
         str, typer.Argument(metavar="RIG.TOML", help="Rig file; without it the built-in rig", show_default=False)
@@ -317,6 +446,30 @@ def init(
 
 
 @app.command()
+def run(
+    scenarios: Annotated[
+        list[Path] | None, typer.Argument(metavar="SCENARIO.TOML", help="Scenarios, played one after another")
+    ] = None,
+    junit: Annotated[Path | None, typer.Option(metavar="FILE.XML", help="Write the result as JUnit XML")] = None,
+    seed: Seed = None,
+    as_schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of scenarios instead")] = False,
+) -> None:
+    """Play scenarios in stepped time; the exit code is 1 when a step failed."""
+    if as_schema:
+        import json
+
+        from rigs.scenario.schema import schema as scenario_schema
+
+        print(json.dumps(scenario_schema(), indent=2))
+        return
+    if not scenarios:
+        raise typer.BadParameter("at least one scenario", param_hint="SCENARIO.TOML")
+    from rigs.commands.run import run as play
+
+    raise typer.Exit(play(scenarios, junit, seed))
+
+
+@app.command()
 def schema() -> None:
     """Print the JSON Schema of rig files."""
     import json
@@ -329,11 +482,12 @@ def schema() -> None:
 @app.command()
 def ports(
     rigs: Annotated[list[Path] | None, typer.Argument(metavar="RIG.TOML", help="Rig files whose ports to show")] = None,
+    folder: Folder = Path(),
 ) -> None:
-    """List serial adaptors, and ports of rig files."""
+    """List serial adaptors, and the ports of rig files and of the rig that runs here."""
     from rigs.commands.ports import run
 
-    run([_rig_file(path, None) for path in rigs or []])
+    run([_rig_file(path, None) for path in rigs or []], folder)
 
 
 @profiles_app.command("list")
@@ -382,6 +536,39 @@ def _rig_file(path: Path | None, seed: int | None) -> RigFile:
     if seed is None:
         return file
     return make_rig(file.config.model_copy(update={"seed": seed}), path)
+
+
+@profiles_app.command("learn")
+def profiles_learn(
+    port: Annotated[str, typer.Argument(metavar="PORT", help="Such as optical:/dev/ttyUSB0 or tcp:meter.example:4059")],
+    file: Annotated[Path, typer.Argument(metavar="PROFILE.TOML", help="The profile to write")],
+    keys: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Clients with their keys, as `smets1 keys DEVICE --json` writes")
+    ] = None,
+    kind: Annotated[str, typer.Option(metavar="KIND", help="electricity, gas or hub, not as found")] = "",
+    base: Annotated[str, typer.Option(metavar="NAME", help="Profile for what cannot be read", show_default=False)] = "",
+    client: Annotated[int, typer.Option(metavar="SAP", min=1, max=127, help="Public client SAP, without --keys")] = 16,
+    server: Annotated[int, typer.Option(metavar="SAP", min=1, max=0x3FFF, help="Server SAP: the logical device")] = 1,
+    timeout: Annotated[float, typer.Option(metavar="S", min=0.1, help="Seconds an answer may take")] = 10.0,
+    physical: Annotated[int | None, typer.Option(metavar="N", help="HDLC lower address")] = None,
+    address_octets: Annotated[int | None, typer.Option(metavar="N", help="HDLC server address: 1, 2 or 4")] = None,
+    baud: Annotated[int, typer.Option(metavar="N", help="Rate of a line without sign-on")] = 9600,
+    meter_address: Annotated[str, typer.Option(metavar="TEXT", help="Device address in the sign-on")] = "",
+) -> None:
+    """Read a device and write the profile of one that behaves alike."""
+    from rigs.commands.profiles import LearnOptions, learn_profile
+    from rigs.read_options import ReadOptions
+
+    common = ReadOptions(
+        client=client,
+        server=server,
+        timeout=timeout,
+        physical=physical,
+        address_octets=address_octets,
+        baud=baud,
+        meter_address=meter_address,
+    )
+    learn_profile(port, file, LearnOptions(keys, kind, base, common))
 
 
 def fail(text: str) -> None:

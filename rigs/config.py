@@ -10,8 +10,9 @@ from __future__ import annotations
 import os.path
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal, Self, cast
@@ -19,12 +20,18 @@ from typing import Annotated, Literal, Self, cast
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from rigs.driver import ClockMode
+from rigs.panel.settings import PanelConfig, RelayBoardConfig
 from rigs.ports.line import LineOptions
-from rigs.ports.spec import PortError, PortKind, PortSpec, parse_port
+from rigs.ports.port import AdaptorOptions
+from rigs.ports.spec import LINE_NEEDED, PATHS, PortError, PortSpec, parse_port
 from rigs.system_errors import reason
 
+BUS = "bus:"
+FIRST_STATION, LAST_STATION = 16, 0x3FFD
+"""Lower HDLC addresses that a device may have (Green Book, 8.4.2.3)."""
 DEVICE_KINDS = ("hub", "electricity", "gas", "display")
 MAX_COUNT = 100_000
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,40}$"
 
 
 class ConfigError(Exception):
@@ -86,6 +93,52 @@ class LineConfig(_Model):
     def options(self) -> LineOptions:
         """The same for the line model."""
         return LineOptions(self.baud, self.pacing, self.turnaround, self.echo, self.software_parity)
+
+
+class AdaptorConfig(_Model):
+    """What a serial adaptor is set to beside rate and framing."""
+
+    rs485: bool = Field(
+        default=False,
+        description="Two-wire line: its driver is on while the device speaks, by the system's RS-485 mode or by RTS",
+    )
+    rts: bool | None = Field(default=None, description="Level of RTS: some optical heads are powered by it")
+    dtr: bool | None = Field(default=None, description="Level of DTR: some optical heads are powered by it")
+    low_latency: bool = Field(default=False, description="Octets are handed on as they come, not gathered first")
+
+    def options(self) -> AdaptorOptions:
+        """The same for the port."""
+        return AdaptorOptions(self.rs485, self.rts, self.dtr, self.low_latency)
+
+
+class BusConfig(_Model):
+    """One line with several devices on it: RS-485, or a current loop."""
+
+    port: str = Field(
+        min_length=1, description="Where the line is reached: pty, serial, tcp+hdlc, unix+hdlc or rfc2217"
+    )
+    line: LineConfig | None = Field(default=None, description="The line model of the bus, instead of the rig's")
+    adaptor: AdaptorConfig = Field(default_factory=AdaptorConfig, description="Where the port is a serial adaptor")
+
+
+class AddressConfig(_Model):
+    """What a device answers to on a line that it shares."""
+
+    hdlc: int | None = Field(
+        default=None, ge=16, le=16_381, description="Lower HDLC address; by default the profile's, on a bus 16 and up"
+    )
+    sign_on: str | None = Field(
+        default=None,
+        pattern=r"^[ -~]{1,32}$",
+        description="Device address of IEC 62056-21, without / ? !; by default none, on a bus the lower HDLC address",
+    )
+
+    @field_validator("sign_on")
+    @classmethod
+    def _plain(cls, sign_on: str | None) -> str | None:
+        if sign_on is not None and set(sign_on) & set("/?!"):
+            raise ValueError("characters other than / ? !")
+        return sign_on
 
 
 class LoadConfig(_Model):
@@ -165,9 +218,17 @@ class DeviceConfig(DisplayConfig):
     point: str | None = Field(
         default=None, pattern=r"^[0-9]{6,13}$", description="MPAN or MPRN; by default from the seed"
     )
-    ports: dict[str, str] = Field(default_factory=dict, description="Where each of the device's ports is reached")
+    ports: dict[str, str] = Field(
+        default_factory=dict, description="Where each of the device's ports is reached; bus:NAME is a bus of the rig"
+    )
+    address: AddressConfig = Field(
+        default_factory=AddressConfig, description="What the device answers to on a line that it shares"
+    )
     line: LineConfig | None = Field(
         default=None, description="The line model of this device's ports, instead of the rig's"
+    )
+    adaptor: AdaptorConfig = Field(
+        default_factory=AdaptorConfig, description="Where a port of the device is a serial adaptor"
     )
     load: LoadConfig = Field(default_factory=LoadConfig, description="What the premises draws through this meter")
     prepayment: PrepaymentConfig | None = Field(
@@ -190,9 +251,7 @@ class StorageConfig(_Model):
 class PremisesConfig(_Model):
     """A dwelling, or ``count`` of them that are alike."""
 
-    name: str = Field(
-        default="home", pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,40}$", description="Letters, digits, - _ ."
-    )
+    name: str = Field(default="home", pattern=_NAME, description="Letters, digits, - _ .")
     count: int = Field(default=1, ge=1, le=MAX_COUNT, description="How many such premises")
     hub: DeviceConfig | None = Field(default_factory=DeviceConfig, description="The communications hub")
     electricity: DeviceConfig | None = Field(default_factory=DeviceConfig, description="The electricity meter")
@@ -218,8 +277,17 @@ class RigConfig(_Model):
     seed: int = Field(default=1, ge=0, lt=1 << 63, description="All chance in the rig comes from it")
     clock: ClockConfig = Field(default_factory=ClockConfig)
     line: LineConfig = Field(default_factory=LineConfig)
+    bus: dict[Annotated[str, Field(pattern=_NAME)], BusConfig] = Field(
+        default_factory=dict, description="Lines with several devices on them, by the names that ports give as bus:NAME"
+    )
     storage: StorageConfig | None = Field(
         default=None, description="Where devices keep their state; without it every start is a new one"
+    )
+    panel: PanelConfig | None = Field(
+        default=None, description="The bench panel: switches, contacts, gauges and displays as Modbus registers"
+    )
+    relay_board: RelayBoardConfig | None = Field(
+        default=None, description="A Modbus relay board by which real devices follow the power of the rig's"
     )
     premises: tuple[PremisesConfig, ...] = Field(
         default_factory=lambda: (PremisesConfig.model_validate(_HOME),), min_length=1, description="The dwellings"
@@ -243,6 +311,8 @@ class DeviceSpec:
     line: LineOptions
     load: LoadConfig
     prepayment: PrepaymentConfig | None = None
+    address: AddressConfig = field(default_factory=AddressConfig)
+    adaptor: AdaptorOptions = field(default_factory=AdaptorOptions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +339,10 @@ class RigFile:
     config: RigConfig
     path: Path | None = None
     specs: tuple[PremisesSpec, ...] = field(default=())
+
+    def bus_line(self, name: str) -> LineOptions:
+        """The line model of a bus."""
+        return (self.config.bus[name].line or self.config.line).options()
 
     @property
     def name(self) -> str:
@@ -301,6 +375,7 @@ def _fill(text: str, premises: str, number: int) -> str:
 def _specs(config: RigConfig, file: str, folder: Path) -> Iterator[PremisesSpec]:
     names: set[str] = set()
     taken: dict[str, str] = {}
+    buses = _Buses(config, file, taken)
     for index, template in enumerate(config.premises):
         for number in range(template.count):
             name = template.name if template.count == 1 else f"{template.name}-{number}"
@@ -316,15 +391,19 @@ def _specs(config: RigConfig, file: str, folder: Path) -> Iterator[PremisesSpec]
                 device = given if isinstance(given, DeviceConfig) else DeviceConfig(**given.model_dump())
                 path = f"premises.{index}.{kind}"
                 ports: dict[str, PortSpec] = {}
+                address = device.address
                 for port_name, text in device.ports.items():
                     where = f"{file}: {path}.ports.{port_name}"
                     try:
+                        if text.startswith(BUS):
+                            ports[port_name], address = buses.join(where, _fill(text, name, number), address)
+                            continue
                         spec = parse_port(_fill(text, name, number))
                     except PortError as error:
                         raise ConfigError(f"{where}: {error}") from None
                     mine = f"{name}/{kind}/{port_name}"
                     other = taken.setdefault(_key(spec), mine)
-                    if other != mine and (spec.port != 0 or spec.kind in (PortKind.PTY, PortKind.SERIAL)):
+                    if other != mine and (spec.port != 0 or spec.kind in PATHS):
                         many = "; use {premises}, {n} or {4059+n}" if template.count > 1 else ""
                         raise ConfigError(f"{where}: {spec}: already the port of {other}{many}")
                     ports[port_name] = spec
@@ -348,8 +427,43 @@ def _specs(config: RigConfig, file: str, folder: Path) -> Iterator[PremisesSpec]
                     line=(device.line or config.line).options(),
                     load=load,
                     prepayment=device.prepayment,
+                    address=address,
+                    adaptor=device.adaptor.options(),
                 )
             yield PremisesSpec(name, devices["hub"], devices["electricity"], devices["gas"], devices["display"])
+
+
+class _Buses:
+    """The buses of a rig file while its devices are put on them."""
+
+    def __init__(self, config: RigConfig, file: str, taken: dict[str, str]) -> None:
+        self._specs: dict[str, PortSpec] = {}
+        self._stations: Counter[str] = Counter()
+        for name, bus in config.bus.items():
+            where = f"{file}: bus.{name}.port"
+            try:
+                spec = parse_port(bus.port)
+            except PortError as error:
+                raise ConfigError(f"{where}: {error}") from None
+            if spec.wrapped:
+                raise ConfigError(f"{where}: {spec}: {LINE_NEEDED}")
+            other = taken.setdefault(_key(spec), f"bus {name}")
+            if other != f"bus {name}" and (spec.port != 0 or spec.kind in PATHS):
+                raise ConfigError(f"{where}: {spec}: already the port of {other}")
+            self._specs[name] = replace(spec, bus=name)
+
+    def join(self, where: str, text: str, address: AddressConfig) -> tuple[PortSpec, AddressConfig]:
+        """Put a device on the bus that ``bus:NAME`` names: the port of that, and what the device answers to there."""
+        name = text.removeprefix(BUS)
+        spec = self._specs.get(name)
+        if spec is None:
+            there = ", ".join(self._specs) or "none; write [bus.NAME] with its port"
+            raise ConfigError(f"{where}: {text}: no such bus; there are {there}")
+        hdlc = FIRST_STATION + self._stations[name] if address.hdlc is None else address.hdlc
+        self._stations[name] += 1
+        if hdlc > LAST_STATION:
+            raise ConfigError(f"{where}: {text}: more than {LAST_STATION - FIRST_STATION + 1} devices on a bus")
+        return spec, AddressConfig(hdlc=hdlc, sign_on=str(hdlc) if address.sign_on is None else address.sign_on)
 
 
 def _key(spec: PortSpec) -> str:
@@ -398,7 +512,25 @@ def make_rig(config: RigConfig, path: Path | None = None) -> RigFile:
     """A rig of a configuration made in code; raises :class:`ConfigError` for ports given twice and the like."""
     name = "built-in rig" if path is None else str(path)
     folder = Path() if path is None else path.parent
-    return RigFile(config, path, tuple(_specs(config, name, folder)))
+    specs = tuple(_specs(config, name, folder))
+    _check_bench(config, name, specs)
+    return RigFile(config, path, specs)
+
+
+def _check_bench(config: RigConfig, file: str, specs: tuple[PremisesSpec, ...]) -> None:
+    """Raises :class:`ConfigError` for ports of the panel that a device has, and relays of devices that are nowhere."""
+    if config.panel is None and config.relay_board is None:
+        return
+    devices = {f"{premises.name}/{device.kind}": device for premises in specs for device in premises.devices()}
+    taken = {_key(spec): f"{name}/{port}" for name, device in devices.items() for port, spec in device.ports.items()}
+    for name, spec in config.panel.ports().items() if config.panel is not None else ():
+        other = taken.setdefault(_key(spec), f"panel/{name}")
+        if other != f"panel/{name}" and (spec.port != 0 or spec.kind in PATHS):
+            raise ConfigError(f"{file}: panel.{name}: {spec}: already the port of {other}")
+    for name in config.relay_board.coils if config.relay_board is not None else ():
+        if name not in devices:
+            some = ", ".join(list(devices)[:5])
+            raise ConfigError(f"{file}: relay_board.coils.{name}: no such device; there are {some}")
 
 
 _SECRETS = "keys"

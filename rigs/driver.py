@@ -84,6 +84,7 @@ class Driver:
         self._entries = 0
         self._begun = 0  # machine time at which the clock began to run
         self._origin = 0  # and what it showed then
+        self._line = 0  # line time less machine time, ns
         self._pace = Fraction(1)
         self.now: Callable[[], int] = self._stepped_now
 
@@ -100,11 +101,26 @@ class Driver:
         match self.mode:
             case ClockMode.STEPPED:
                 self.now = self._stepped_now
-            case ClockMode.REAL:
-                self.now = self._paced_now()
-            case ClockMode.ACCELERATED:
-                self._pace = Fraction(self.rate).limit_denominator(1_000_000)
-                self.now = self._paced_now()
+            case ClockMode.REAL | ClockMode.ACCELERATED:
+                begun = time.monotonic_ns()
+                self._line = self.clock.now - begun
+                self._run(begun)
+        self._arm()
+
+    def set_rate(self, rate: float) -> None:
+        """Let a clock that runs by itself run at another rate from now on: 1 is the pace of the world.
+
+        RuntimeError for a stepped clock, or before :meth:`start`.
+        """
+        if self.mode is ClockMode.STEPPED or self._loop is None:
+            raise RuntimeError("the clock does not run by itself: it has no rate")
+        if rate <= 0:
+            raise ValueError(f"rate {rate}: must be above 0")
+        begun = self.now() - self._line
+        self.mode = ClockMode.REAL if rate == 1 else ClockMode.ACCELERATED
+        self.rate = rate
+        self._run(begun)
+        self._armed = NEVER  # what it was set for comes at another time now
         self._arm()
 
     def stop(self) -> None:
@@ -172,14 +188,19 @@ class Driver:
     def _stepped_now(self) -> int:
         return self.clock.now
 
+    def _run(self, begun: int) -> None:
+        """Go on at :attr:`rate` from what the clock shows at machine time ``begun``."""
+        self._begun, self._origin = begun, self.clock.now
+        self._pace = Fraction(self.rate).limit_denominator(1_000_000)
+        self.now = self._paced_now()
+
     def _paced_now(self) -> Callable[[], int]:
         monotonic = time.monotonic_ns
         advance_to = self.clock.advance_to
-        origin = self._origin = self.clock.now
-        begun = self._begun = monotonic()
+        origin, begun = self._origin, self._begun
         numerator, denominator = self._pace.numerator, self._pace.denominator
-        offset = origin - begun
-        if self._pace == 1:
+        offset = self._line
+        if self._pace == 1 and origin - begun == offset:
 
             def real() -> int:
                 now = monotonic() + offset
@@ -234,7 +255,7 @@ class Driver:
             # Rounded up: a timer that is early by a nanosecond would find nothing due.
             machine = self._begun + -((self._origin - clock_due) * self._pace.denominator // self._pace.numerator)
         if self._heap:
-            machine = min(machine, self._heap[0][0] - self._origin + self._begun)
+            machine = min(machine, self._heap[0][0] - self._line)
         self._clock_armed = clock_due if clock_due != NEVER else NEVER - 1
         if machine >= self._armed:
             return

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from protocols import obis
 from protocols.dlms.enums import Mechanism
 from rigs.associations import AssociationKeys
+from rigs.ports.bus import DropPort
 from rigs.ports.port import Port
 from rigs.ports.spec import PortKind, PortSpec, network_address, plain_path
+
+if TYPE_CHECKING:
+    from rigs.config import AddressConfig
 
 PUBLIC = 16
 """Client SAP of the public client."""
@@ -29,13 +34,15 @@ _WHAT = ("--obis", "0.0.42.0.0.255", "--class", "1")
 class Place:
     """Where a client reaches a logical device: kind of port, path or ``host:port``, server SAP.
 
-    ``optical`` asks for the sign-on of IEC 62056-21.
+    ``optical`` asks for the sign-on of IEC 62056-21. On a bus ``hdlc`` and ``sign_on`` are the device's addresses.
     """
 
     kind: PortKind
     address: str
     optical: bool = False
     server: int = MANAGEMENT
+    hdlc: int | None = None
+    sign_on: str = ""
 
     @property
     def ours(self) -> str:
@@ -47,11 +54,13 @@ class Place:
     @property
     def pydlms(self) -> str | None:
         """The endpoint as pydlms names it, None where it cannot go."""
+        if self.hdlc is not None:
+            return None
         match self.kind:
             case PortKind.PTY | PortKind.SERIAL:
                 path = self.address if self.address == DEVICE else str(Path(self.address).absolute())
                 return f"optical://{path}" if self.optical else f"serial://{path}?baud=9600"
-            case PortKind.RFC2217:
+            case PortKind.RFC2217 | PortKind.UNIX | PortKind.UNIX_HDLC:
                 return None
             case PortKind.TCP_HDLC if self.optical:
                 return None
@@ -70,19 +79,28 @@ class KeyFiles:
 def place_of(port: Port, server: int = MANAGEMENT) -> Place:
     """Where an open port is reached."""
     address = DEVICE if port.spec.kind is PortKind.SERIAL else port.address
-    return Place(port.spec.kind, address, port.name.endswith("/optical"), server)
+    place = Place(port.spec.kind, address, port.name.endswith("/optical"), server)
+    return replace(place, hdlc=port.hdlc, sign_on=port.sign_on) if isinstance(port, DropPort) else place
 
 
-def planned_place(name: str, spec: PortSpec, server: int = MANAGEMENT) -> Place:
-    """Where the port ``name`` of a device will be reached when a rig opens it in this folder."""
+def planned_place(
+    name: str, spec: PortSpec, server: int = MANAGEMENT, answers_to: AddressConfig | None = None
+) -> Place:
+    """Where the port ``name`` of a device will be reached when a rig opens it in this folder.
+
+    ``answers_to`` is what the device answers to where the port is that of a bus.
+    """
     match spec.kind:
-        case PortKind.PTY:
+        case PortKind.PTY | PortKind.UNIX | PortKind.UNIX_HDLC:
             address = plain_path(Path(spec.path))
         case PortKind.SERIAL:
             address = DEVICE
         case _:
             address = network_address(spec.host, spec.port or PORT)
-    return Place(spec.kind, address, name == "optical", server)
+    place = Place(spec.kind, address, name == "optical", server)
+    if not spec.bus or answers_to is None:
+        return place
+    return replace(place, hdlc=answers_to.hdlc, sign_on=answers_to.sign_on or "")
 
 
 def commands(port: Port) -> list[str]:
@@ -148,6 +166,10 @@ def _common(place: Place, keys: AssociationKeys | None) -> list[str]:
         options += ["--client", str(keys.client)]
     if place.server != MANAGEMENT:
         options += ["--server", str(place.server)]
+    if place.hdlc is not None:
+        options += ["--physical", str(place.hdlc)]
+    if place.optical and place.sign_on:
+        options += ["--meter-address", place.sign_on]
     if keys is not None and keys.mechanism != Mechanism.NONE:
         options += ["--auth", AUTHENTICATION[keys.mechanism]]
     return options

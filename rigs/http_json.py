@@ -13,7 +13,15 @@ _MAX_ANSWER = 16 * 1024 * 1024
 def ask(
     connection: http.client.HTTPConnection, method: str, target: str, token: str, body: object = None
 ) -> tuple[int, object]:
-    """HTTP status and content of the answer, None for what is not JSON; the connection is closed.
+    """HTTP status and content of the answer, None for what is not JSON; see :func:`exchange`."""
+    status, octets = exchange(connection, method, target, token, body)
+    return status, parsed(octets)
+
+
+def exchange(
+    connection: http.client.HTTPConnection, method: str, target: str, token: str, body: object = None
+) -> tuple[int, bytes]:
+    """HTTP status and octets of the answer; the connection is closed.
 
     ``body`` is sent as JSON unless it is None, ``token`` as the bearer token. Raises OSError and HTTPException.
     """
@@ -21,13 +29,17 @@ def ask(
     try:
         connection.request(method, target, None if body is None else json.dumps(body), headers)
         answer = connection.getresponse()
-        octets = answer.read(_MAX_ANSWER)
+        return answer.status, answer.read(_MAX_ANSWER)
     finally:
         connection.close()
+
+
+def parsed(octets: bytes) -> object:
+    """What JSON says, None for what is none."""
     try:
-        return answer.status, json.loads(octets)
+        return json.loads(octets)
     except (ValueError, RecursionError):
-        return answer.status, None
+        return None
 
 
 def told(content: object, key: str) -> str:

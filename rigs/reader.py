@@ -160,13 +160,8 @@ class _Reading:
 
     async def _objects(self) -> list[Listed]:
         with self._progress("object list") as told:
-            data = _decoded(await self._meter.get(OBJECT_LIST, progress=told), str(OBJECT_LIST))
-        try:
-            objects = [_listed(item) for item in _elements(data)]
-        except (DecodeError, ValueError, TypeError) as error:
-            raise ClientError(f"{self._meter.port}: the object list cannot be read: {error}") from error
-        version = next((item.version for item in objects if item.logical_name == OBJECT_LIST.logical_name), 0)
-        return [item._replace(bits=version >= 3) for item in objects]
+            encoded = await self._meter.get(OBJECT_LIST, progress=told)
+        return listed_objects(str(self._meter.port), encoded)
 
     # -- objects and attributes --------------------------------------------------------------------------------------
 
@@ -319,6 +314,17 @@ class _Reading:
                 progress.update(task, much=f"{octets:,} octets in {blocks} blocks" if octets else "")
 
             yield told
+
+
+def listed_objects(port: str, encoded: bytes) -> list[Listed]:
+    """The objects of an encoded object list that was read at ``port``; raises ClientError."""
+    data = _decoded(encoded, str(OBJECT_LIST))
+    try:
+        objects = [_listed(item) for item in _elements(data)]
+    except (DecodeError, ValueError, TypeError) as error:
+        raise ClientError(f"{port}: the object list cannot be read: {error}") from error
+    version = next((item.version for item in objects if item.logical_name == OBJECT_LIST.logical_name), 0)
+    return [item._replace(bits=version >= 3) for item in objects]
 
 
 def _untold(_octets: int, _blocks: int) -> None:

@@ -5,23 +5,33 @@ from __future__ import annotations
 import asyncio
 import gc
 import resource
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from emulator.telling import Layer
 from rigs.air import AirMaker, air_name, listen
 from rigs.config import ConfigError, DeviceSpec, PremisesSpec, RigFile
 from rigs.driver import SECOND, ClockMode, Driver, utc_ns
+from rigs.events import EventLog, Source
+from rigs.explanations import History
+from rigs.mains import Mains
 from rigs.ports import Attachment, LineOptions, Port, PortError, PortKind, PortSpec, Tap, make_port
+from rigs.ports.latency import Latency
+from rigs.ports.spec import LINE_NEEDED
 
 if TYPE_CHECKING:
     from emulator.device import Device
+    from emulator.faults.injection import Faults, Injection
     from emulator.gas import GasMeter
     from emulator.ports import Stack
     from emulator.premises import Premises
     from emulator.time import Clock
+    from rigs.panel.panel import Panel
+    from rigs.panel.relays import RelayBoard
+    from rigs.ports.bus import Bus
     from rigs.storage import Storage
 
 STEPPED_START = 1_767_225_600_000_000_000
@@ -33,8 +43,12 @@ WRAPPED_LINE = LineOptions(baud=False)
 FILES_PER_PORT = 4
 """Both ends of a pseudo terminal, its claim, and a client in the same process; or a few connections."""
 
-WRAPPED_PORTS = {"-tcp": PortKind.TCP, "-udp": PortKind.UDP}
-"""How the names of ports that carry wrapper PDUs end, and the kind of port they need."""
+WRAPPED_PORTS = {"-tcp": (PortKind.TCP, PortKind.UNIX), "-udp": (PortKind.UDP,)}
+"""How the names of ports that carry wrapper PDUs end, and the kinds of port that they can be."""
+
+
+FORMS_OF = {PortKind.TCP: "tcp:PORT", PortKind.UDP: "udp:PORT", PortKind.UNIX: "unix:./path"}
+"""How ports of these kinds are written."""
 
 
 class PortedDevice(Protocol):
@@ -83,6 +97,8 @@ class Rig:
             start = STEPPED_START if mode is ClockMode.STEPPED else utc_ns()
         self.clock = Clock(start)
         self.driver = Driver(self.clock, mode, config.rate if rate is None else rate)
+        self.events = EventLog(self.clock)
+        self.mains = Mains(self.clock)
         self.premises: dict[str, Premises] = {}
         self.ports: dict[str, Port] = {}
         """Open ports by name: ``premises/device/port``."""
@@ -94,15 +110,51 @@ class Rig:
 
         For frames that a radio dropped the name is that of the HAN, ``premises/hub/han``.
         """
+        self.history = History(self.clock)
+        """The latest of these sentences, with the layer and what had come."""
+        self.remembers = False
+        """Whether the history has the HANs too when there is no ``explain``; set it before :meth:`start`."""
+        self.reasons: list[Callable[[str, Layer, str], None]] = []
+        """Called as ``explain``, with the layer between name and sentence; not for the HANs."""
         self.failed: Callable[[PortError], None] | None = None
         self.warn: Callable[[str], None] | None = None
         """Called with a line when what devices do cannot be kept any more."""
+        self.timed = False
+        """Whether the time that devices take over answers is counted, at every port; set it before :meth:`start`."""
         self.storage = storage or file.storage(folder)
         """The file that devices keep their state in, None for a rig that forgets."""
+        self.panel: Panel | None = None
+        """The bench panel, once it is started; None where the file has none."""
+        self._relays: RelayBoard | None = None
         self._storage: Storage | None = None
         self._listening: list[Callable[[], None]] = []  # ends of it, for every HAN
         self._line = line or {}
+        self._buses: dict[str, Bus] = {}
         self._build = build
+        self._faults: Faults | None = None
+        self._fault_is_told = False
+
+    @property
+    def faults(self) -> Faults:
+        """The faults of its devices; told to ``explain`` and on the air of a HAN as they begin and end."""
+        if self._faults is None:
+            from emulator.faults.injection import Faults
+
+            self._faults = Faults(self.clock, self.file.config.seed, self.premises)
+            self._faults.observers.append(self._fault_told)
+        return self._faults
+
+    def _fault_told(self, injection: Injection, text: str) -> None:
+        self.events.injected(injection, text)
+        hub = self.premises[injection.target.rpartition("/")[0]].hub
+        self._fault_is_told = True
+        try:
+            if hub is not None:
+                hub.han.air.tell(text)
+            elif self.explain is not None:
+                self.explain(injection.target, text)
+        finally:
+            self._fault_is_told = False
 
     async def start(self) -> None:
         """Build the premises and open the ports; raises :class:`PortError` or :class:`ConfigError`, all undone."""
@@ -119,6 +171,7 @@ class Rig:
                 gc.enable()
 
     async def _start(self) -> None:
+        from emulator.device import Device
         from emulator.hub import Hub
 
         build = self._build
@@ -138,9 +191,13 @@ class Rig:
                 storage.close()  # as it was: what was built so far is of no account
             raise
         self._storage = storage
-        if self.air or self.explain is not None:
+        for device in self._devices_of_specs():
+            if isinstance(device, Device):
+                self.events.watch(device)
+        explain = self._dropped_on_air if self.remembers or self.explain is not None else None
+        if self.air or explain is not None:
             self._listening.extend(
-                listen(air_name(name), premises.hub, self.air, self.explain)
+                listen(air_name(name), premises.hub, self.air, explain)
                 for name, premises in self.premises.items()
                 if isinstance(premises.hub, Hub)
             )
@@ -151,6 +208,20 @@ class Rig:
                 self._make_ports(spec.name, device, getattr(premises, device.kind))
         for port in self.ports.values():
             await port.open()
+        await self._open_bench()
+
+    async def _open_bench(self) -> None:
+        config = self.file.config
+        if config.panel is not None:
+            from rigs.panel.panel import Panel
+
+            self.panel = Panel(self, config.panel)
+            await self.panel.open()
+        if config.relay_board is not None:
+            from rigs.panel.relays import RelayBoard
+
+            self._relays = RelayBoard(self, config.relay_board)
+            await self._relays.open()
 
     @property
     def _snapshot_period(self) -> int | None:
@@ -176,6 +247,7 @@ class Rig:
         found = self.premises[premises]
         old = found.gas
         new = hang_gas_meter(self.file, spec, found, self.clock)
+        self.events.watch(new)
         if self._storage is not None:
             self._storage.replaced(premises, old, new, self._snapshot_period)
         return new
@@ -193,10 +265,12 @@ class Rig:
 
     def _devices(self) -> dict[str, Device]:
         """All devices by their ids, ``premises/kind``, a hub before those behind it."""
-        found = [
-            getattr(self.premises[spec.name], device.kind) for spec in self.file.specs for device in spec.devices()
-        ]
-        return {device.identity.device_id: device for device in found}
+        return {device.identity.device_id: device for device in self._devices_of_specs()}
+
+    def _devices_of_specs(self) -> Iterator[Device]:
+        for spec in self.file.specs:
+            for device in spec.devices():
+                yield getattr(self.premises[spec.name], device.kind)
 
     def _make_ports(self, premises: str, spec: DeviceSpec, device: PortedDevice) -> None:
         stacks = device.stacks
@@ -206,35 +280,60 @@ class Rig:
             if factory is None:
                 allowed = ", ".join(stacks) or "none: it is reached through the hub"
                 raise ConfigError(f"{where}: this device has no such port; allowed are {allowed}")
-            needed = next((kind for ending, kind in WRAPPED_PORTS.items() if name.endswith(ending)), None)
+            needed = next((kinds for ending, kinds in WRAPPED_PORTS.items() if name.endswith(ending)), None)
             if port_spec.wrapped and needed is None:
-                raise ConfigError(f"{where}: {port_spec}: octets of a line; use pty, serial, tcp+hdlc or rfc2217")
-            if needed is not None and port_spec.kind is not needed:
-                raise ConfigError(f"{where}: {port_spec}: carries wrapper PDUs; use {needed.value}:PORT")
+                raise ConfigError(f"{where}: {port_spec}: {LINE_NEEDED}")
+            if needed is not None and port_spec.kind not in needed:
+                allowed = " or ".join(FORMS_OF[kind] for kind in needed)
+                raise ConfigError(f"{where}: {port_spec}: carries wrapper PDUs; use {allowed}")
             full_name = f"{premises}/{spec.kind}/{name}"
-            port = make_port(port_spec, self._attachment(full_name, port_spec, spec, factory), self.driver, self.folder)
+            port = self._make_port(port_spec, self._attachment(full_name, port_spec, spec, factory), spec)
             port.failed = self._port_failed
             self.ports[full_name] = port
 
+    def _make_port(self, spec: PortSpec, attachment: Attachment, device: DeviceSpec) -> Port:
+        if not spec.bus:
+            return make_port(spec, attachment, self.driver, self.folder)
+        from rigs.ports.bus import Bus, DropPort
+
+        bus = self._buses.get(spec.bus)
+        if bus is None:
+            options = replace(self.file.bus_line(spec.bus), **self._line)
+            seed = str(self.file.config.seed)
+            adaptor = self.file.config.bus[spec.bus].adaptor.options()
+            bus = Bus(spec, options, self.driver, make_port, seed=seed, folder=self.folder, adaptor=adaptor)
+            self._buses[spec.bus] = bus
+        return DropPort(bus, spec, attachment, self.driver, device.address.hdlc, device.address.sign_on or "")
+
     def _attachment(self, name: str, port_spec: PortSpec, spec: DeviceSpec, factory: Callable[[], Stack]) -> Attachment:
-        explain, makers = self.explain, tuple(self.taps)
+        makers = tuple(self.taps)
         return Attachment(
             name,
             factory,
             WRAPPED_LINE if port_spec.wrapped else replace(spec.line, **self._line),
             seed=str(self.file.config.seed),
             tap=(lambda: _together([make(name, port_spec) for make in makers])) if makers else None,
-            explain=None if explain is None else (lambda text: explain(name, text)),
+            explain=lambda text: self._turned_away(name, text),
+            adaptor=spec.adaptor,
+            teller=self.history.teller(name, port_spec, self._refused),
+            latency=Latency() if self.timed else None,
         )
 
     async def stop(self) -> None:
-        """Close every port, stop the clock, and let devices keep all of their state."""
+        """End all faults, close every port, stop the clock, and let devices keep all of their state."""
+        if self._faults is not None:
+            self._faults.end_all()
         for _ in range(2):
             await asyncio.sleep(0)  # asyncio loses a connection that was accepted and not yet made when a port closes
         for port in self.ports.values():
             with suppress(OSError):
                 port.close()
         self.ports.clear()
+        self._buses.clear()
+        if self.panel is not None:
+            self.panel.close()
+        if self._relays is not None:
+            await self._relays.close()
         if self._storage is not None:
             self.driver.now()
         self.driver.stop()
@@ -245,11 +344,35 @@ class Rig:
             self._storage.close(self._devices().values())
             self._storage = None
 
+    def _turned_away(self, name: str, text: str) -> None:
+        """A port has refused somebody before there was a line."""
+        self.history.note(name, Layer.PORT, text)
+        self._refused(name, Layer.PORT, text)
+
+    def _refused(self, name: str, layer: Layer, text: str) -> None:
+        """A port has dropped or refused something."""
+        for tell in self.reasons:
+            tell(name, layer, text)
+        self._explained(name, text)
+
+    def _dropped_on_air(self, name: str, text: str) -> None:
+        """A radio has dropped a frame, or its device refused what was in it; or a fault has begun or ended."""
+        self.history.note(name, Layer.HAN, text)
+        self._explained(name, text)
+
+    def _explained(self, name: str, text: str) -> None:
+        if not self._fault_is_told:  # which is an event of its own
+            self.events.explained(name, text)
+        if self.explain is not None:
+            self.explain(name, text)
+
     def _not_kept(self, text: str) -> None:
+        self.events.add(Source.RIG, "not_kept", text)
         if self.warn is not None:
             self.warn(text)
 
     def _port_failed(self, error: PortError) -> None:
+        self.events.add(Source.RIG, "port_failed", str(error))
         if self.failed is not None:
             self.failed(error)
 

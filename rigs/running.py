@@ -6,25 +6,27 @@ blocking client and move the clock without a thought about threads. ``rigs.pytes
 
 from __future__ import annotations
 
-import asyncio
-import threading
+import sys
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping
-from concurrent.futures import Future
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from rigs.associations import AssociationKeys, association_keys
 from rigs.config import DEVICE_KINDS
-from rigs.control import desk
-from rigs.driver import SECOND, ClockMode
+from rigs.control import desk, faults, han, loads, overview, power
+from rigs.driver import ClockMode
+from rigs.events import EventFilter, RigEvent
 from rigs.ports import Port, PortKind
+from rigs.ports.bus import DropPort
 from rigs.rig import Builder, Rig
+from rigs.runner import Runner, RunningClock
 
 if TYPE_CHECKING:
     from emulator.device import Device
+    from emulator.hub import Hub
     from protocols.tokens.scheme import Outcome
     from rigs.blocking import BlockingClient
     from rigs.config import RigFile
@@ -32,104 +34,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 DEVICE_SAP = 1
 """Server SAP of the management logical device, which every device has."""
-PATIENCE = 60.0
-"""Seconds that a call waits for the loop before it is taken to hang."""
 _EXPLANATIONS = 1000  # the latest kept
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class Runner:
-    """An event loop in a thread, and the way to it."""
-
-    def __init__(self) -> None:
-        self.errors: list[BaseException] = []
-        """What was raised where nobody waited for it: faults of the emulator that a test must not miss."""
-        self._loop = asyncio.new_event_loop()
-        self._loop.set_exception_handler(self._note)
-        self._thread = threading.Thread(target=self._loop.run_forever, name="smets1 rig", daemon=True)
-        self._thread.start()
-
-    @property
-    def closed(self) -> bool:
-        """Whether the thread has ended."""
-        return self._loop.is_closed()
-
-    def call(self, function: Callable[[], T]) -> T:
-        """What ``function()`` gives in the thread of the loop; raises what it raises."""
-        if threading.current_thread() is self._thread:
-            return function()
-        result: Future[T] = Future()
-
-        def run() -> None:
-            try:
-                result.set_result(function())
-            except BaseException as error:
-                result.set_exception(error)
-
-        self._loop.call_soon_threadsafe(run)
-        return result.result(PATIENCE)
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """What the coroutine returns, run on the loop."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE)
-
-    def close(self) -> None:
-        """End the thread."""
-        self.run(_let_go())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(PATIENCE)
-        self._loop.close()
-
-    def _note(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        error = context.get("exception")
-        self.errors.append(error if isinstance(error, BaseException) else RuntimeError(str(context.get("message"))))
-
-
-async def _let_go() -> None:
-    """Let transports say to their protocols that they were closed: a few rounds of the loop; then end its threads."""
-    for _ in range(5):
-        await asyncio.sleep(0)
-    await asyncio.get_running_loop().shutdown_default_executor()
-
-
-class RunningClock:
-    """The rig's clock from outside. ``ns`` is UTC in nanoseconds since the Unix epoch."""
-
-    def __init__(self, runner: Runner, rig: Rig) -> None:
-        self._runner = runner
-        self._rig = rig
-
-    @property
-    def ns(self) -> int:
-        """The time now."""
-        return self._runner.call(self._read)
-
-    @property
-    def now(self) -> datetime:
-        """The time now, in UTC, to the microsecond."""
-        return _EPOCH + timedelta(microseconds=self.ns // 1000)
-
-    def advance(
-        self, *, days: float = 0, hours: float = 0, minutes: float = 0, seconds: float = 0, nanoseconds: int = 0
-    ) -> datetime:
-        """Move a stepped clock on, with all that falls due on the way; the new time.
-
-        Raises RuntimeError when the clock runs by itself and ValueError for a time that is past.
-        """
-        step = nanoseconds + round((((days * 24 + hours) * 60 + minutes) * 60 + seconds) * SECOND)
-        self._runner.call(lambda: self._rig.driver.advance(step))
-        return self.now
-
-    def advance_to(self, instant: datetime) -> datetime:
-        """Move a stepped clock on to an instant, which must have a zone."""
-        since = instant - _EPOCH
-        target = ((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds) * 1000
-        self._runner.call(lambda: self._rig.driver.advance(target - self._rig.clock.now))
-        return self.now
-
-    def _read(self) -> int:
-        self._rig.driver.now()
-        return self._rig.clock.now
 
 
 class RunningDevice:
@@ -212,19 +117,38 @@ class RunningDevice:
         if found is None:
             raise LookupError(f"{self.premises}/{self.kind}: no port {name!r}; there are {', '.join(own) or 'none'}")
         chosen = self.call(lambda: options_for(self.device, association, server))
+        if isinstance(found, DropPort):
+            chosen = replace(chosen, physical=found.hdlc, meter_address=found.sign_on)
         return BlockingClient(self._running.runner, _client_port(name, found), varied(chosen, options))
 
-    def load(self, *, watts: float | None = None, cubic_metres_per_hour: float | None = None) -> None:
-        """What is drawn through this meter from now on: ``watts`` of an electricity meter (negative: exported)."""
-        from emulator.load import MICRO, Constant
-        from emulator.meter import Meter
+    def load(
+        self,
+        *,
+        watts: float | None = None,
+        cubic_metres_per_hour: float | None = None,
+        household: float | None = None,
+        csv: str | None = None,
+    ) -> loads.LoadState:
+        """What is drawn through this meter from now on; one of them, or none to look.
 
-        device = self.device
-        value, micro = (watts, MICRO) if self.kind == "electricity" else (cubic_metres_per_hour, 1000 * MICRO)
-        if value is None or not isinstance(device, Meter):
+        ``watts`` of an electricity meter (negative: exported) or ``cubic_metres_per_hour`` of a gas meter; a
+        ``household`` so many times as large as the seed's; or the text of a ``csv`` load, lines of time and rate.
+        Raises :class:`rigs.control.desk.DeskError` for what cannot be drawn.
+        """
+        given = {"watts": watts, "cubic_metres_per_hour": cubic_metres_per_hour, "household": household, "csv": csv}
+        chosen = [name for name, value in given.items() if value is not None]
+        constant = {"electricity": watts, "gas": cubic_metres_per_hour}.get(self.kind)
+        others = {"electricity": cubic_metres_per_hour, "gas": watts}.get(self.kind)
+        if len(chosen) > 1 or others is not None:
             raise ValueError("give an electricity meter watts=..., a gas meter cubic_metres_per_hour=...")
-        rate = round(value * micro)
-        self._at_desk(lambda: device.set_load(Constant(rate)))
+        at = self._running.desk
+        if constant is not None:
+            return self.call(lambda: loads.draw_constant(at, self.device, constant))
+        if household is not None:
+            return self.call(lambda: loads.draw_household(at, self.device, household))
+        if csv is not None:
+            return self.call(lambda: loads.draw_csv(at, self.device, csv))
+        return self.call(lambda: loads.look(at, self.device))
 
     def press(self, keys: str) -> str:
         """Press keys of this meter or display; what it shows after the last one.
@@ -273,13 +197,34 @@ class RunningDevice:
         """Display, supply, mode, balance, alarms, power: the device as a person finds it."""
         return self._at_desk(lambda: desk.look(self.device))
 
-    def power_off(self) -> None:
-        """Mains (or battery) gone: silent, RAM lost."""
-        self._at_desk(self.device.power_off)
+    @property
+    def status(self) -> overview.DeviceStatus:
+        """The device with its ports, their clients and counters."""
+        return self.call(lambda: overview.device_status(self._running.desk, self.device))
 
-    def power_on(self) -> None:
+    @property
+    def power(self) -> power.PowerState:
+        """Whether it has power, how often it has started, and how its battery is."""
+        return self.call(lambda: power.look(self._running.desk, self.device))
+
+    def power_off(self, *, seconds: float | None = None) -> power.PowerState:
+        """Mains (or battery) gone, for ``seconds`` of the rig's clock where given: silent, RAM lost."""
+        return self._switch(False, seconds)
+
+    def power_on(self) -> power.PowerState:
         """Power again: it boots, and is silent for the boot time of its firmware."""
-        self._at_desk(self.device.power_on)
+        return self._switch(True, None)
+
+    def replace_battery(self) -> power.PowerState:
+        """Put a new battery into this gas meter; :class:`rigs.control.desk.DeskError` for another device."""
+        return self.call(lambda: power.replace_battery(self._running.desk, self.device))
+
+    def join(self) -> str | None:
+        """Press the button by which the device looks for its network: why it is not on it, None when it is."""
+        return self._at_desk(lambda: han.join(han.hub_of(self._running.desk, self.premises), self.device))
+
+    def _switch(self, on: bool, seconds: float | None) -> power.PowerState:
+        return self.call(lambda: power.switch(self._running.desk, [self.device], on, seconds)[0])
 
     def _at_desk(self, act: Callable[[], T]) -> T:
         """What ``act()`` gives in the thread of the rig, at the present of its clock."""
@@ -335,6 +280,34 @@ class RunningPremises:
         """The display of the HAN."""
         return self._device("display")
 
+    @property
+    def han(self) -> han.HanState:
+        """The hub's device log, and the devices within range."""
+        return self._at_hub(han.look)
+
+    def power_off(self, *, seconds: float | None = None) -> list[power.PowerState]:
+        """A power cut: all devices on the mains at one instant, for ``seconds`` of the rig's clock where given."""
+        return self._switch(False, seconds)
+
+    def power_on(self) -> list[power.PowerState]:
+        """The end of a power cut."""
+        return self._switch(True, None)
+
+    def replace_gas(self) -> han.NewMeter:
+        """Put a new gas meter in the old one's place; :attr:`gas` is the new one from then on."""
+        desk = self.rig.desk
+        new = self.rig.runner.call(lambda: desk.act(lambda: han.replace_gas(desk, self.name)))
+        self._devices["gas"] = RunningDevice(self.rig, self.name, "gas", desk.device(self.name, "gas"))
+        return new
+
+    def _switch(self, on: bool, seconds: float | None) -> list[power.PowerState]:
+        desk = self.rig.desk
+        return self.rig.runner.call(lambda: power.switch(desk, power.mains_of(desk, self.name), on, seconds))
+
+    def _at_hub(self, look: Callable[[Hub], T]) -> T:
+        desk = self.rig.desk
+        return self.rig.runner.call(lambda: desk.act(lambda: look(han.hub_of(desk, self.name))))
+
     def _device(self, kind: str) -> RunningDevice:
         found = self._devices.get(kind)
         if found is None:
@@ -360,6 +333,7 @@ class RunningRig:
         build: Builder | None = None,
     ) -> None:
         self.rig = Rig(file, mode=mode, rate=rate, line=line or {}, folder=folder, storage=storage, build=build)
+        self.rig.timed = True
         self.desk = desk.Desk(self.rig)
         self.explained: deque[tuple[str, str]] = deque(maxlen=_EXPLANATIONS)
         """Port names and sentences on what was discarded or refused there, and why; the latest ones."""
@@ -368,10 +342,69 @@ class RunningRig:
         self.runner = Runner()
         self.clock = RunningClock(self.runner, self.rig)
 
+    @property
+    def status(self) -> overview.RigStatus:
+        """The rig, all its devices and ports, with what was counted."""
+        return self.runner.call(lambda: overview.status(self.desk, most=sys.maxsize))
+
+    @property
+    def metrics(self) -> str:
+        """What was counted, as Prometheus scrapes it."""
+        from rigs.metrics import exposition
+
+        return self.runner.run(exposition(self.rig))[0].decode()
+
+    def events(
+        self, after: int = 0, *, device: str | None = None, source: str | None = None, fault: str | None = None
+    ) -> list[RigEvent]:
+        """What has happened since event number ``after``, as far as it is kept, the oldest first.
+
+        ``device`` is a premises or ``premises/kind``, ``source`` one of :class:`rigs.events.Source` by value, ``fault``
+        the id of an injection.
+        """
+        wanted = EventFilter(device, source, fault)
+        return self.runner.call(lambda: [event for event in self.rig.events.since(after) if wanted(event)])
+
+    def fault_catalogue(self) -> list[faults.FaultState]:
+        """The faults there are to inject."""
+        return faults.catalogue()
+
+    @property
+    def faults(self) -> list[faults.InjectionState]:
+        """The injections that wait or are in force, and the latest of those that are over."""
+        return self.runner.call(lambda: faults.injections(self.desk))
+
+    def start_fault(
+        self,
+        fault: str,
+        device: str,
+        *,
+        seconds: float | None = None,
+        after_seconds: float | None = None,
+        **parameters: int | str,
+    ) -> faults.InjectionState:
+        """Inject a fault into a device (``premises/kind``), at once or ``after_seconds``, for ``seconds`` where given.
+
+        Raises :class:`rigs.control.desk.DeskError` for what is not there, makes no sense or cannot be done.
+        """
+        return self.runner.call(
+            lambda: faults.start(self.desk, fault, device, parameters, after_seconds=after_seconds, seconds=seconds)
+        )
+
+    def end_fault(self, id: str) -> faults.InjectionState:
+        """End an injection, or take back one that waits."""
+        return self.runner.call(lambda: faults.end(self.desk, id))
+
     def ports_of(self, device: str) -> dict[str, Port]:
         """Ports of a device (``premises/kind``) by their names there."""
         prefix = f"{device}/"
         return {name.removeprefix(prefix): port for name, port in self.rig.ports.items() if name.startswith(prefix)}
+
+    @property
+    def panel(self) -> dict[str, str]:
+        """Addresses of the bench panel by what it speaks there, ``tcp`` or ``rtu``; none where there is none."""
+        panel = self.rig.panel
+        return {} if panel is None else {name: port.address for name, port in panel.ports.items()}
 
     def start(self) -> Self:
         """Build and open everything; raises ConfigError or PortError with all undone."""

@@ -11,6 +11,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from rigs.control.overview import clients_of
 from rigs.driver import SECOND, ClockMode
 from rigs.ports import Port
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     from rigs.rig import Rig
 
-ASSOCIATED = 2  # state_code of an association that is open
 _FRAME = 7  # lines of the table that are no rows, and one left for the cursor
 _TRAFFIC = ("octets in", "octets out", "frames received", "frames sent", "echoed")
 
@@ -165,12 +165,17 @@ class Log:
         """What has happened since the last call."""
         said = [f"{name}: {text}{'' if n == 1 else f' ({n} times)'}" for (name, text), n in self._fresh.items()]
         self._fresh.clear()
+        return [*said, *(f"{name}: {text}" for name, text in self.clients())]
+
+    def clients(self) -> list[tuple[str, str]]:
+        """Ports whose clients have come or gone since the last call, and who is there now."""
+        found: list[tuple[str, str]] = []
         for row in self._status.rows():
             before = self._rows.get(row.name)
             self._rows[row.name] = row
             if (before.client if before else "") != row.client:
-                said.append(f"{row.name}: {row.client or 'the client has gone'}")
-        return said
+                found.append((row.name, row.client or "the client has gone"))
+        return found
 
 
 def counts(counted: dict[str, int]) -> str:
@@ -179,14 +184,9 @@ def counts(counted: dict[str, int]) -> str:
 
 
 def _clients(port: Port) -> str:
-    open_now = [
-        f"client {association.client} at {association.server}"
-        for line in port.lines
-        for association in line.stack.associations
-        if association.state_code == ASSOCIATED
-    ]
+    open_now = clients_of(port)
     if open_now:
-        return ", ".join(dict.fromkeys(open_now))
+        return ", ".join(open_now)
     if port.present:
         return "connected" if port.present == 1 else f"{port.present} connected"
     return ""

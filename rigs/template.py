@@ -20,6 +20,17 @@ turnaround = false              # the device waits before it answers
 echo = false                    # the client hears its own octets, as through many optical heads
 software_parity = false         # even parity in bit 7 during sign-on, on transports that cannot carry parity
 
+# [panel]                       # the bench panel: Modbus registers for switches, contacts, gauges, displays
+# tcp = "tcp:5020"              # smets1 panel rig.toml lists them
+# rtu = "pty:./panel"           # or serial:..., rfc2217:..., tcp+hdlc:...; on an adaptor baud and framing hold
+# baud = 19200
+# framing = "8N1"
+
+# [relay_board]                 # a real Modbus relay board, whose relays follow the power of devices here
+# port = "tcp:192.0.2.7:502"    # or serial:/dev/ttyUSB0, serial:usb:NUMBER with baud and framing
+# unit = 1
+# coils = { "home/electricity" = 0 }
+
 [[premises]]
 name = "home"
 count = 1                       # more: {n} in a port is 0, 1, ...; {4059+n} counts up; {premises} is home-0, ...

@@ -115,13 +115,7 @@ class _Decoded:
         self._texts = texts
 
     def tell(self, where: str, message: Message) -> None:
-        parts = [_envelope(message)]
-        if message.apdu is not None:
-            parts.append(self._texts.tell(message.apdu, message.inbound))
-        if message.remark:
-            parts.append(message.remark)
-        arrow = "<-" if message.inbound else "->"
-        self._write(f"{where} {arrow} {' | '.join(part for part in parts if part)}")
+        self._write(f"{where} {'<-' if message.inbound else '->'} {message_text(message, self._texts)}")
 
 
 class _Hexadecimal:
@@ -166,6 +160,15 @@ class _Hexadecimal:
         for secret in filter(None, secrets):
             shown = shown.replace(secret.hex(), "**" * len(secret))
         self._write(f"{'# ' if message.kind in (Kind.NOISE, Kind.TEXT) or '*' in shown else ''}{word} {shown}")
+
+
+def message_text(message: Message, texts: ApduText) -> str:
+    """A message in one line without secrets: what carries it, its APDU, what is wrong with it."""
+    parts = [_envelope(message)]
+    if message.apdu is not None:
+        parts.append(texts.tell(message.apdu, message.inbound))
+    parts.append(message.remark)
+    return " | ".join(part for part in parts if part)
 
 
 def _envelope(message: Message) -> str:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, cast
 
+from emulator.cosem.classes.stored import METHODS, stored_class
 from emulator.cosem.model import (
+    STORED,
     AssociationSpec,
     Attribute,
     AttributeMode,
@@ -45,7 +48,12 @@ def compile_model(
     seen: set[bytes] = set()
     for spec in specs:
         binding = Binding(spec, kind, associations)
-        interface_class = classes.get((spec.class_id, spec.version))
+        if spec.source == STORED:
+            interface_class = _stored(binding)
+            spec = replace(spec, values={name: value for name, value in spec.values.items() if name != METHODS})
+            binding = replace(binding, spec=spec)
+        else:
+            interface_class = classes.get((spec.class_id, spec.version))
         if interface_class is None:
             known = ", ".join(f"{number} v{version}" for number, version in sorted(classes))
             raise ValueError(f"{binding.where}: no interface class of version {spec.version}; known: {known}")
@@ -59,6 +67,13 @@ def compile_model(
             )
         objects.append(_compile_object(interface_class, binding, group))
     return ObjectModel(kind, associations, objects)
+
+
+def _stored(binding: Binding) -> InterfaceClass:
+    try:
+        return stored_class(binding.spec)
+    except ValueError as error:
+        raise ValueError(f"{binding.where}: {error}") from None
 
 
 def _compile_object(interface_class: InterfaceClass, binding: Binding, group: Mapping[str, Grant]) -> CosemObject:

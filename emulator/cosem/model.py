@@ -32,6 +32,9 @@ Invoker = Callable[["View", Data | None], bytes | None]
 
 Component = TypeVar("Component")
 
+STORED = "stored"
+"""Source of an object that only keeps what it is given, of whatever class; see :mod:`emulator.cosem.classes.stored`."""
+
 ASSOCIATION_FAMILIES = frozenset(("security", "counter"))
 """Families of parts and quantities of which there is one for each association, by its name."""
 
@@ -317,6 +320,7 @@ class CosemObject:
 class ObjectModel:
     """All objects of one logical device, and what each association may do with them.
 
+    ``by_class`` has the objects that behave as their class does: those that are only stored are left out.
     ``shared`` holds what else is compiled once for all devices of the profile (tariff plans, buffer layouts), each kind
     under keys of its own.
     """
@@ -341,6 +345,8 @@ class ObjectModel:
         self.by_name = {spec.name: index for index, spec in enumerate(associations)}
         self.by_class: dict[int, list[CosemObject]] = {}
         for item in objects:
+            if item.source == STORED:
+                continue
             self.by_class.setdefault(item.class_id, []).append(item)
         self.shared: dict[object, Any] = {}
         self._readers = tuple(self._compile_readers(index) for index in range(len(associations)))

@@ -45,7 +45,7 @@ class Admission:
         """A device asks for the network: None when it was given the network key."""
         network = self._network
         way = network.nodes_between(member.node, network.node)
-        if not network.hub.ready or not network.formed or way is None:
+        if not (member.device.ready and network.hub.ready and network.formed) or way is None:
             return Refusal.NO_NETWORK
         attempt = Attempt(network, member, way)
         now, eui64 = network.hub.clock.now, member.device.identity.eui64
@@ -73,6 +73,7 @@ class Admission:
         self._settled_in(member, attempt, Joining.ASSOCIATION, way[1])
         if network.settings.key_establishment and network.host is None and not self._establish_key(member, entry, way):
             return self._refuse(member, Refusal.NO_KEY)
+        member.ask_the_time()
         network.record("device_joined", member)
         network.hub.record("device_log_changed")
         return None
@@ -111,6 +112,7 @@ class Admission:
             return Refusal.LOST
         self._give(member, entry, entry.key)
         self._settled_in(member, attempt, how, parent)
+        member.device.commit()
         return None
 
     def _give(self, member: Member, entry: Entry, key: bytes) -> None:

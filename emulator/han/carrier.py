@@ -218,8 +218,6 @@ class Carrier:
                 member = node.member
                 if node is source or id(node) in heard or not network.awake(node):
                     continue
-                if member is not None and not member.on:
-                    continue
                 sleepy = member is not None and member.sleepy
                 if member is not None and sleepy and not (destination == ALL_DEVICES and member.polls_fast):
                     continue

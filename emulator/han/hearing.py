@@ -37,7 +37,7 @@ class Dropped(Exception):
 
 
 def hear(network: RadioNetwork, octets: bytes, link: Link) -> None:
-    """Let every radio of the network hear a frame from outside."""
+    """Let every radio of the network whose receiver is on hear a frame from outside."""
     try:
         frame = _frame(octets)
         _of_this_network(network, frame)
@@ -45,7 +45,7 @@ def hear(network: RadioNetwork, octets: bytes, link: Link) -> None:
         network.air.drop(dropped.reason, f"nobody takes a frame of {len(octets)} octets: {dropped}")
         return
     for node in network.nodes():
-        if not network.awake(node) or not _is_for(node, frame):
+        if not network.listens(node) or not _is_for(node, frame):
             continue
         if frame.acknowledge and network.air.listened:
             network.air.emit(mac.encode(mac.acknowledgement(frame.sequence)), network.heard_by_hub(node))

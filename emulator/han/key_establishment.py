@@ -47,7 +47,7 @@ def establish(network: Network, member: Member, way: Sequence[Node]) -> tuple[by
     seed, theirs = hub.seed, member.device.identity
     trusted = authority(seed)
     held = member.credentials or credentials(seed, theirs.device_id, theirs.eui64)
-    chance = stream(seed, theirs.device_id, f"key establishment {member.node.link_counter} {hub.clock.now}")
+    chance = stream(seed, theirs.device_id, f"key establishment {hub.clock.now}")
     common: dict[str, Any] = {"authority_public": trusted.public, "issuer": trusted.issuer, "chance": chance}
     own = credentials(seed, hub.identity.device_id, hub.identity.eui64)
     sides = (

@@ -159,7 +159,14 @@ class Medium:
         return self._attenuation.get(frozenset((one.name, other.name)), 0)
 
     def silence(self, radio: Radio) -> Callable[[], None]:
-        """Keep a radio from the air until what is returned is called; of several, until the last one is."""
+        """Keep a radio from the air until what is returned is called, once or more; of several, until the last is."""
+        silenced = True
+
+        def end() -> None:
+            nonlocal silenced
+            if silenced:
+                silenced = False
+                silence(-1)
 
         def silence(more: int) -> None:
             radio.silenced += more
@@ -167,7 +174,7 @@ class Medium:
             self._changed()
 
         silence(1)
-        return lambda: silence(-1)
+        return end
 
     def interfere(self, channels: int = ALL_CHANNELS, level: int = -60) -> Interference:
         """Begin to interfere at ``level`` dBm, as every radio hears it, on ``channels`` (bit n is channel n)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from emulator.device import NEVER
@@ -14,6 +14,7 @@ from emulator.han.put_off import Standing, standing
 from emulator.han.transport import FAST_POLL
 from emulator.nvm import Image, Saved
 from emulator.smart_energy.application import Application as SmartEnergy
+from emulator.smart_energy.mirror import is_answer
 from emulator.time import SECOND, Event
 from protocols.zigbee import install_code, mmo
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from protocols.zigbee.cbke import Credentials
 
 NO_KEY = b""
+_SETTLING = SECOND
+"""From a device's joining until it asks the hub for the time."""
 _PATIENT = JoinSettings(15 * SECOND, 60 * SECOND, 3600 * SECOND)
 """Of a profile that says nothing."""
 
@@ -73,6 +76,8 @@ class Member:
         self.late: Late | None = None
         """Its application, where that keeps no more of a report than what it was told last."""
         self._awake_until = 0
+        if isinstance(device, GasMeter):
+            device.rescheduled.append(self._rescheduled)
 
     @property
     def radio(self) -> Radio:
@@ -161,6 +166,10 @@ class Member:
         """Whether it polls fast now."""
         return self.device.clock.now < self._awake_until
 
+    def _rescheduled(self) -> None:
+        """It wakes up at another time than it would have."""
+        self._network.wake_ups.expect(self)
+
     def next_poll(self, now: int) -> int | None:
         """Rig instant at which a sleeping device asks its parent next for what it holds, None for not at all."""
         fast = now - now % FAST_POLL + FAST_POLL
@@ -182,9 +191,9 @@ class Member:
         """Send a message to a short address."""
         self._network.transport.send(self.node, destination, message, done)
 
-    def standing(self, destination: int, *, secured: bool) -> Standing | None:
+    def standing(self, destination: int, make: Callable[[int], Message], *, secured: bool) -> Standing | None:
         """What reports to a short address can be put off with; None where they have to be sent."""
-        return standing(self._network, self, destination, secured=secured)
+        return standing(self._network, self, destination, make, secured=secured)
 
     def make_up(self) -> None:
         """Make and send what was put off."""
@@ -219,8 +228,23 @@ class Member:
         """What an application asks of the network, and what it has to say."""
         name = self.device.identity.device_id
         application.leave = self._told_to_leave
-        application.fast_poll = lambda _period, until: self.stay_awake(until)
+        application.fast_poll = self._poll_fast
         application.explain = lambda text: self._network.air.tell(f"{name}: {text}")
+
+    def ask_the_time(self) -> None:
+        """A device that has just joined goes by the hub's clock from now on, if it goes by another's at all."""
+
+        def ask() -> None:
+            if self.on and self.device.ready and isinstance(self.application, SmartEnergy):
+                self.application.synchronise()
+
+        clock = self.device.clock
+        clock.schedule(clock.now + _SETTLING, ask)
+
+    def _poll_fast(self, period: int, until: int) -> None:
+        """It was told to poll fast until a rig instant, and to report every ``period`` seconds."""
+        self.stay_awake(until)
+        self._network.wake_ups.more_often(self, period * SECOND, until)
 
     def _told_to_leave(self, rejoin: bool) -> None:
         """Somebody told it to leave; it does once it has answered."""
@@ -240,8 +264,10 @@ class Member:
             self.device.settle()
 
     def receive(self, arrival: Arrival) -> None:
-        """A message has arrived: the device is awake, and what it does is kept."""
-        self.attend()
+        """A message has arrived: the device is brought to the present, but for an answer to what it said at a wake-up,
+        and what it does is kept."""
+        if not self.sleepy or not is_answer(arrival.message):
+            self.attend()
         self.application.receive(arrival)
         self.device.commit()
 
@@ -259,10 +285,10 @@ class Member:
 
     def restore(self, saved: Saved) -> None:
         """Be what :meth:`image` said."""
-        self.link_key, self.network_key = saved.octets("link_key"), saved.octets("network_key")
+        self.link_key, self.network_key = saved.sized("link_key", 0, 16), saved.sized("network_key", 0, 16)
         self.keyed_at = saved.number("keyed_at")
         self.node.restore(saved.table("node"))
-        self._network.move_to(self, saved.table("node").number("address"))
+        self._network.move_to(self, saved.table("node").within("address", 0, NOWHERE))
         told = saved.table("application")
         if told.fields and isinstance(self.application, SmartEnergy):
             self.application.restore(told)

@@ -84,8 +84,11 @@ class Port(Protocol):
         """Send a message to a short address, broadcast addresses included. Messages to one device keep their order."""
         ...
 
-    def standing(self, destination: int, *, secured: bool) -> Standing | None:
-        """What reports to a short address can be put off with until somebody looks; None where they have to be sent."""
+    def standing(self, destination: int, make: Callable[[int], Message], *, secured: bool) -> Standing | None:
+        """What reports to a short address can be put off with until somebody looks; None where they have to be sent.
+
+        ``make`` makes one from its sequence number, as the device is then.
+        """
         ...
 
     def make_up(self) -> None:

@@ -53,7 +53,7 @@ class Mirror:
         self._queue: deque[tuple[Callable[[], object], int]] = deque()
         self._octets = 0
         self._event: Event | None = None
-        gas.rescheduled = self._moved
+        gas.rescheduled.append(self._moved)
         self.counters: Counter[str] = Counter()
         """Commands ``taken``, ``delivered`` (and done) and ``failed`` (the meter refused)."""
         self.since = hub.clock.now
@@ -92,6 +92,11 @@ class Mirror:
         if self._event is not None:
             self._event.cancel()
             self._event = None
+
+    def end(self) -> None:
+        """The hub mirrors the meter no more."""
+        self.clear()
+        self.gas.rescheduled.remove(self._moved)
 
     def _view(self, device: Device, model: ObjectModel, index: int, session: Association | None) -> AssociationView:
         return MirrorView(self, device, model, index, session)

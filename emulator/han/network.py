@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from emulator.firmware import HanSettings, RegisteredKey
 from emulator.han.admission import Admission, Refusal
 from emulator.han.device_log import DeviceLog, Entry, Registration
-from emulator.han.medium import Place, Radio
+from emulator.han.medium import FIRST_CHANNEL, LAST_CHANNEL, Place, Radio
 from emulator.han.member import Member
 from emulator.han.radio_network import RadioNetwork
 from emulator.nvm import Image, Saved
@@ -101,6 +101,7 @@ class Network(RadioNetwork):
         self.members.remove(member)
         self.forget_ways()
         self.free_address(member)
+        self.wake_ups.forget(member)
         member.found()
         del device.kept["han"]
         if member.on:
@@ -179,7 +180,6 @@ class Network(RadioNetwork):
             member.found()
             self.give_address(member)
             self.hub.gained(member.device)
-            self.wake_ups.expect(member)
             member.back()
         elif member.on and not on:
             member.on = False
@@ -258,8 +258,7 @@ class Network(RadioNetwork):
         if entry is None:
             return False
         heard = member is not None and member.on and self.reaches(self.hub, member.device)
-        self.log.unregister(eui64)
-        self.hub.remove_mirror(eui64)
+        self._forget(eui64)
         told = heard and member is not None and self.say_leave(member)
         if member is not None:
             self.review(member)
@@ -268,6 +267,12 @@ class Network(RadioNetwork):
         elif entry.joined:
             self.hub.record("removal_unheard")
         return True
+
+    def _forget(self, eui64: bytes) -> None:
+        """A device goes from the log, and what mirrors it goes with it."""
+        self.log.unregister(eui64)
+        self.drop_mirror(eui64)
+        self.hub.remove_mirror(eui64)
 
     def say_leave(self, member: Member) -> bool:
         """The coordinator tells a device to leave, and it does: whether it heard that."""
@@ -338,6 +343,7 @@ class Network(RadioNetwork):
         self.network_key, self.key_sequence, self.keyed_at = key, sequence, self.hub.clock.now
         for member in told:
             member.network_key = key
+            member.device.commit()
         self.hub.record("network_key_changed")
         if self.host is not None:
             self.host.rekeyed()
@@ -357,7 +363,9 @@ class Network(RadioNetwork):
             return False
         entry.key = member.link_key = key
         member.keyed_at = self.hub.clock.now
+        self.version += 1  # its partners are introduced to it anew
         self.hub.record("device_log_changed")
+        member.device.commit()
         return True
 
     # --- another network
@@ -376,8 +384,7 @@ class Network(RadioNetwork):
     def disband(self) -> None:
         """There is no network any more: devices lose it, and the device log is empty."""
         for eui64 in list(self.log.entries):
-            self.log.unregister(eui64)
-            self.hub.remove_mirror(eui64)
+            self._forget(eui64)
         self.log.historic.clear()
         self.log.permit(self.hub.clock.now, 0)
         self.formed = False
@@ -415,14 +422,15 @@ class Network(RadioNetwork):
         }
 
     def restore(self, saved: Saved) -> None:
-        """Be what :meth:`image` said."""
+        """Be what :meth:`image` said; NvmFault for what cannot be."""
         self.formed = saved.flag("formed")
-        self.pan_id, self.extended_pan_id = saved.number("pan_id"), saved.octets("extended_pan_id")
-        self.network_key, self.key_sequence = saved.octets("network_key"), saved.number("key_sequence")
+        channel = saved.within("channel", FIRST_CHANNEL, LAST_CHANNEL)
+        self.pan_id, self.extended_pan_id = saved.within("pan_id", 0, 0xFFFE), saved.sized("extended_pan_id", 8)
+        self.network_key, self.key_sequence = saved.sized("network_key", 16), saved.within("key_sequence", 0, 0xFF)
         self.keyed_at = saved.number("keyed_at")
         self.node.restore(saved.table("node"))
         for node in (self.node, *(member.node for member in self.members)):
-            node.radio.channel = saved.number("channel")
+            node.radio.channel = channel
         self.join_timeout = saved.number("join_timeout")
         self.restore_application(saved.table("application"))
         self.log.restore(saved.table("log"))

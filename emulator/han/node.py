@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from emulator.han.medium import Radio
 from emulator.han.message import NOWHERE
 from emulator.nvm import Image, Saved
+from protocols.zigbee.security import COUNTER_MAX
 
 if TYPE_CHECKING:
     from emulator.han.member import Member
@@ -37,8 +38,8 @@ class Node:
         "waiting",
     )
 
-    def __init__(self, radio: Radio, keep: Callable[[], object], member: Member | None = None) -> None:
-        """``keep`` writes the device's non-volatile memory."""
+    def __init__(self, radio: Radio, keep: Callable[[], bool], member: Member | None = None) -> None:
+        """``keep`` writes the device's non-volatile memory: whether that is safe."""
         self.radio = radio
         self.member = member
         self.address = NOWHERE
@@ -72,8 +73,10 @@ class Node:
         return counter
 
     def _reserve(self) -> None:
-        self._reserved = max(self.counter, self.link_counter) + RESERVED_AHEAD
-        self._keep()
+        used = max(self.counter, self.link_counter)
+        self._reserved = used + RESERVED_AHEAD
+        if not self._keep():
+            self._reserved = used  # the next frame tries again
 
     def next_mac(self) -> int:
         """The sequence number of one more MAC frame, an octet."""
@@ -97,4 +100,4 @@ class Node:
     def restore(self, saved: Saved) -> None:
         """Go on beyond the counters that may have been used when :meth:`image` was made; the address is the network's
         to restore."""
-        self.counter = self.link_counter = self._reserved = saved.number("reserved")
+        self.counter = self.link_counter = self._reserved = saved.within("reserved", 0, COUNTER_MAX)

@@ -24,8 +24,10 @@ class Standing:
     """One thing that one device reports to another, acknowledged and in one frame, as long as nothing changes."""
 
     __slots__ = (
+        "_make",
         "_network",
         "_secured",
+        "_sequence",
         "_source",
         "_taker",
         "_target",
@@ -33,11 +35,19 @@ class Standing:
         "_version",
         "_way",
         "instant",
-        "make",
+        "waits",
     )
 
     def __init__(
-        self, network: RadioNetwork, source: Member, target: Node, taker: Late, way: Way, *, secured: bool
+        self,
+        network: RadioNetwork,
+        source: Member,
+        target: Node,
+        taker: Late,
+        way: Way,
+        make: Callable[[int], Message],
+        *,
+        secured: bool,
     ) -> None:
         self._network = network
         self._source = source
@@ -47,12 +57,14 @@ class Standing:
         self._secured = secured
         self._version = network.version
         self._until = network.ways_until
+        self._make = make
+        self._sequence = 0
         self.instant = 0
         """When the report that was not made was due."""
-        self.make: Callable[[], Message] | None = None
-        """Makes it; None when there is none."""
+        self.waits = False
+        """Whether there is one."""
 
-    def put_off(self, make: Callable[[], Message]) -> bool:
+    def put_off(self, sequence: int) -> bool:
         """Put off what is due now, in place of what was before: False where things are not as they were."""
         network, source, target = self._network, self._source, self._target
         now = network.hub.clock.now
@@ -60,26 +72,29 @@ class Standing:
         if network.version != self._version or now >= self._until or member is None or not member.device.ready:
             return False
         network.transport.spend(source.node, target, secured=self._secured, acknowledged=True)
-        if self.make is None:
+        if not self.waits:
+            self.waits = True
             network.unmade.append(self)
             source.device.owed = network.make_up
         self.instant = now
-        self.make = make
+        self._sequence = sequence
         return True
 
     def deliver(self) -> None:
         """Make it, as its device was when it was due, and have it arrive when it did."""
-        make, self.make = self.make, None
-        if make is None:
-            return
+        self.waits = False
         device, way = self._source.device, self._way
         device.owed = None
         device.settle_to(self.instant)
-        arrival = Arrival(self._source.node.address, device.identity.eui64, make(), False, way.rssi, way.lqi)
+        arrival = Arrival(
+            self._source.node.address, device.identity.eui64, self._make(self._sequence), False, way.rssi, way.lqi
+        )
         self._taker.receive_late(arrival, self.instant + self._network.hop_time)
 
 
-def standing(network: RadioNetwork, source: Member, destination: int, *, secured: bool) -> Standing | None:
+def standing(
+    network: RadioNetwork, source: Member, destination: int, make: Callable[[int], Message], *, secured: bool
+) -> Standing | None:
     """What reports to a short address can be put off with; None where they have to be sent."""
     if network.watched or network.disturbed:
         return None
@@ -90,4 +105,4 @@ def standing(network: RadioNetwork, source: Member, destination: int, *, secured
     way = network.way_between(source.node, target)
     if way is None or not way.clear or (secured and not network.transport.introduce(source.node, target)):
         return None
-    return Standing(network, source, target, member.late, way, secured=secured)
+    return Standing(network, source, target, member.late, way, make, secured=secured)

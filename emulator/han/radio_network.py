@@ -5,7 +5,7 @@ A :class:`RadioNetwork` knows no device log and lets nobody in; that is :mod:`em
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -34,6 +34,8 @@ _HUB = Place(0, 0)
 _FIRST_ADDRESS, _LAST_ADDRESS = 0x0001, 0xFFF7
 _BESIDE = Link(-30, 255, 0)
 _ANSWERED = 2 * SECOND
+MOST_FLOORS = 256
+"""Pairs of a radio and a sender, real or not, whose frame counters it remembers."""
 
 
 class Host(Protocol):
@@ -216,8 +218,12 @@ class RadioNetwork:
         return max(self._floors.get((receiver, sender), 0), 0 if node is None else node.counter)
 
     def note_counter(self, receiver: Node, sender: bytes, counter: int) -> None:
-        """A stranger used a sender's frame counter: what is at or below it is not taken from it any more."""
+        """A stranger used a sender's frame counter: what is at or below it is not taken from it any more, as long as
+        :data:`MOST_FLOORS` others were not heard since."""
+        self._floors.pop((receiver, sender), None)
         self._floors[receiver, sender] = counter + 1
+        while len(self._floors) > MOST_FLOORS:
+            del self._floors[next(iter(self._floors))]
         self.version += 1
 
     def forgive_counters(self, sender: bytes) -> None:
@@ -235,9 +241,14 @@ class RadioNetwork:
         return not self._floors or counter >= self._floors.get((receiver, sender.eui64), 0)
 
     def awake(self, node: Node) -> bool:
-        """Whether it has power and has started, and the coordinator has a network."""
+        """Whether it is on the network, has power and has started; the coordinator, whether it has a network."""
         member = node.member
-        return self.formed and self.hub.ready if member is None else member.device.ready
+        return self.formed and self.hub.ready if member is None else member.on and member.device.ready
+
+    def listens(self, node: Node) -> bool:
+        """Whether it is awake and its receiver is on now, as that of a sleeping device is while it polls fast."""
+        member = node.member
+        return self.awake(node) and node.radio.on and (member is None or not member.sleepy or member.polls_fast)
 
     def heard_by_hub(self, node: Node) -> Link:
         """How the coordinator hears a node; itself as one beside it would."""
@@ -353,6 +364,12 @@ class RadioNetwork:
                 self._application.explain = lambda text: self.air.tell(f"{name}: {text}")
         return self._application
 
+    def drop_mirror(self, eui64: bytes) -> None:
+        """The hub's application mirrors the device with that EUI-64 no more."""
+        application = self._application
+        if isinstance(application, SmartEnergy) and application.mirror and application.mirror.eui64 == eui64:
+            application.drop_mirror()
+
     def application_image(self) -> Image:
         """What the hub's application was told, for the hub's non-volatile memory."""
         return self._application.image() if isinstance(self._application, SmartEnergy) else {}
@@ -371,9 +388,9 @@ class RadioNetwork:
         """Send a message from the coordinator."""
         self.transport.send(self.node, destination, message, done)
 
-    def standing(self, destination: int, *, secured: bool) -> None:
+    def standing(self, destination: int, make: Callable[[int], Message], *, secured: bool) -> None:
         """What the coordinator reports it sends at once."""
-        del destination, secured
+        del destination, make, secured
 
     def make_up(self) -> None:
         """Make and send what devices put off, in order of time."""

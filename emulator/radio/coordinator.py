@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 UNTIL_TOLD = 255
 """Seconds of a permit-join window that stays open until it is closed."""
 NO_MANUFACTURER = 0x0000
+MOST_COUNTER = 0xFF00_0000
+"""The highest frame counter that a host may have a network begin with: 16 million frames are left then."""
 _EVER = 100 * 365 * 24 * 3600
 _ANY_KIND = 0
 
@@ -176,6 +178,8 @@ class Coordinator:
         pan_id, extended, channel, key, sequence = parameters
         if not 0 <= pan_id < 0xFFFF or len(extended) != 8 or len(key) != 16 or not 0 <= sequence <= 0xFF:
             raise ValueError(f"network {pan_id:04X} {extended.hex()}: PAN id, extended PAN id or key out of range")
+        if not 0 <= frame_counter <= MOST_COUNTER:
+            raise ValueError(f"frame counter {frame_counter}: 0 to {MOST_COUNTER} can be begun with")
         if not FIRST_CHANNEL <= channel <= LAST_CHANNEL:
             raise ValueError(f"channel {channel}: channels of 2.4 GHz are {FIRST_CHANNEL} to {LAST_CHANNEL}")
         self._network.form(pan_id, extended, channel, key, sequence)

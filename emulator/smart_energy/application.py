@@ -80,6 +80,7 @@ class Application:
         "key_establishment",
         "leave",
         "mirror",
+        "mirror_answers",
         "mirror_endpoint",
         "neighbours",
         "notice",
@@ -128,6 +129,8 @@ class Application:
         """What a hub mirrors of a gas meter, None for nothing."""
         self.mirror_endpoint = 0
         """Endpoint on the hub that mirrors this meter, 0 for none."""
+        self.mirror_answers = True
+        """Whether the mirror has answered the last report; one that has not may be gone."""
         self.flags: tuple[int, ...] = ()
         """Notification flags that the mirror answered the last report with."""
         device.reset.append(self._forget)
@@ -238,6 +241,15 @@ class Application:
         self.reporters.clear()
         return self.commit()
 
+    def drop_mirror(self) -> None:
+        """Mirror nobody: with the endpoint goes what it reports, and to whom."""
+        mirror, self.mirror = self.mirror, None
+        if mirror is None:
+            return
+        for key in [key for key in self.reporters if key[0] == mirror.number]:
+            self.reporters.pop(key).pause()
+        self.bindings[:] = [binding for binding in self.bindings if binding.endpoint != mirror.number]
+
     def take_report(self, request: Request, records: Sequence[Record]) -> Answer:
         """Somebody reports attributes."""
         if self.mirrors(request.endpoint):
@@ -310,16 +322,12 @@ class Application:
         for address, endpoint in self._receivers(reporter):
             self.port.send(address, _report(reporter, endpoint, sequence, records))
 
-    def put_off(self, reporter: Reporter, read: Callable[[], bytes]) -> bool:
-        """Report the attribute records that ``read`` gives when somebody looks: False where that would not do."""
+    def put_off(self, reporter: Reporter) -> bool:
+        """Report all attributes of a reporter when somebody looks, as they are now: False where that would not do."""
         sequence = self._sequence + 1 & 0xFF
-
-        def make() -> Message:
-            return _report(reporter, reporter.receiver, sequence, read())
-
-        if reporter.standing is None or not reporter.standing.put_off(make):
+        if reporter.standing is None or not reporter.standing.put_off(sequence):
             reporter.standing = self._standing(reporter)
-            if reporter.standing is None or not reporter.standing.put_off(make):
+            if reporter.standing is None or not reporter.standing.put_off(sequence):
                 return False
         self._sequence = sequence
         return True
@@ -330,8 +338,12 @@ class Application:
         receivers = self._receivers(reporter)
         if len(receivers) != 1:
             return None
-        ((address, reporter.receiver),) = receivers
-        return self.port.standing(address, secured=reporter.target.secured)
+        ((address, endpoint),) = receivers
+
+        def make(sequence: int) -> Message:
+            return _report(reporter, endpoint, sequence, reporter.records())
+
+        return self.port.standing(address, make, secured=reporter.target.secured)
 
     def _receivers(self, reporter: Reporter) -> list[tuple[int, int]]:
         """Short addresses and endpoints of those on the network that a report goes to."""

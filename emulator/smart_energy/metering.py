@@ -24,7 +24,7 @@ _ACKNOWLEDGE: Final = 0x01
 
 
 def _fast_poll(application: Application, request: Request) -> Answer:
-    """Wake up and report more often for a while; the meter says how often and until when."""
+    """Poll for messages for a while; the meter says how often it does and until when."""
     fastest = application.number(request.endpoint, METERING.id, 0x000B, _FASTEST)
     period = max(request.values["period"], fastest)
     end = application.begin_fast_poll(period, request.values["minutes"])

@@ -19,8 +19,8 @@ from emulator.smart_energy.table import EndpointTable, Slot, fixed
 from protocols.errors import DecodeError
 from protocols.zigbee.zcl.clusters import CLUSTERS, MESSAGING, METERING
 from protocols.zigbee.zcl.clusters.metering import DeviceType
-from protocols.zigbee.zcl.foundation import Record, Status, decode_report, encode_records
-from protocols.zigbee.zcl.header import Direction
+from protocols.zigbee.zcl.foundation import Command, Record, Status, decode_report, encode_records
+from protocols.zigbee.zcl.header import Direction, Frame, FrameType
 from protocols.zigbee.zcl.types import Value
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 REQUEST, REMOVE = 0x01, 0x02
 """RequestMirror and RemoveMirror, to the hub; to the meter the same numbers answer."""
 REPORT_RESPONSE: Final = 0x09
+_ANSWERS: Final = frozenset((REQUEST, REMOVE, REPORT_RESPONSE))
 NO_MIRROR: Final = 0xFFFF
 METERING_DEVICE: Final = 0x0501
 SCHEME: Final = 0x01
@@ -141,7 +142,7 @@ def _removed(application: Application, request: Request) -> Answer:
     mirror = application.mirror
     if mirror is None or mirror.eui64 != request.arrival.source_eui64:
         return Status.NOT_AUTHORIZED
-    application.mirror = None
+    application.drop_mirror()
     application.commit()
     return Reply(REMOVE, {"endpoint": mirror.number})
 
@@ -169,6 +170,17 @@ def _flags(application: Application) -> int:
 # --- the meter's side
 
 
+def is_answer(message: Message) -> bool:
+    """Whether a message only answers what a meter said to its mirror, or to ask for one: nothing to wake up for."""
+    try:
+        frame = Frame.decode(message.payload)
+    except DecodeError:
+        return False
+    if frame.type is FrameType.GLOBAL:
+        return frame.command == Command.DEFAULT_RESPONSE
+    return message.cluster == METERING.id and frame.command in _ANSWERS and frame.direction is Direction.TO_SERVER
+
+
 def _granted(application: Application, request: Request) -> Answer:
     if request.arrival.source != COORDINATOR:
         return Status.NOT_AUTHORIZED
@@ -177,6 +189,7 @@ def _granted(application: Application, request: Request) -> Answer:
     if not application.commit():
         return Status.HARDWARE_FAILURE
     if application.mirror_endpoint:  # it is awake: the mirror need not wait for the next time
+        application.mirror_answers = True
         for message in wake_up_messages(application):
             application.port.send(COORDINATOR, message)
     return Status.SUCCESS
@@ -194,7 +207,7 @@ def _reported(application: Application, request: Request) -> Answer:
     if request.arrival.source != COORDINATOR or not application.mirror_endpoint:
         return Status.NOT_AUTHORIZED
     flags = tuple(request.values["flags"])
-    application.flags = flags
+    application.flags, application.mirror_answers = flags, True
     if flags and flags[0] & MESSAGE_WAITS:
         source = request.arrival.message
         message = Message(source.profile, MESSAGING.id, source.destination_endpoint, HUB_ENDPOINT, b"", source.secured)
@@ -203,15 +216,20 @@ def _reported(application: Application, request: Request) -> Answer:
 
 
 def wake_up_messages(application: Application) -> list[Message]:
-    """What a meter says to its hub at a wake-up: its attributes for its mirror; the wish for a mirror without one."""
+    """What a meter says to its hub at a wake-up: its attributes for its mirror; the wish for a mirror without one.
+
+    A mirror that left the last report unanswered may be gone, as that of a hub which another replaced: the meter wishes
+    for it anew.
+    """
     tables = application.tables
     source = next((table for table in tables.endpoints.values() if METERING.id in table.servers), None)
     if source is None:
         return []
     settings = source.settings
-    if not application.mirror_endpoint:
+    if not (application.mirror_endpoint and application.mirror_answers):
         wish = Message(settings.profile, METERING.id, settings.number, HUB_ENDPOINT, b"", True)
         return [application.command_message(wish, REQUEST, {}, Direction.TO_CLIENT)]
+    application.mirror_answers = False
     found: list[Message] = []
     for cluster, slots in tables.pushed.items():
         head = Message(settings.profile, cluster, settings.number, application.mirror_endpoint, b"", True)

@@ -78,7 +78,16 @@ class Entry:
 class Reporter:
     """What one endpoint reports of one cluster to one target."""
 
-    __slots__ = ("_application", "_event", "cluster", "endpoint", "entries", "receiver", "standing", "target")
+    __slots__ = (
+        "_application",
+        "_event",
+        "_period",
+        "cluster",
+        "endpoint",
+        "entries",
+        "standing",
+        "target",
+    )
 
     def __init__(self, application: Application, endpoint: int, cluster: int, target: Target) -> None:
         self._application = application
@@ -88,9 +97,9 @@ class Reporter:
         self.entries: dict[int, Entry] = {}
         self.standing: Standing | None = None
         """What reports are put off with until somebody looks, None where they are sent."""
-        self.receiver = 0
-        """The endpoint that they go to then."""
         self._event: Event | None = None
+        self._period = 0
+        """How often all attributes are reported together whatever they are, ns; 0 where it is not so simple."""
 
     def configure(self, slot: Slot, minimum: int, maximum: int, change: Value, last: Value = None) -> None:
         """Report an attribute from now on, s; ``last`` is what is known of it, None for nothing: then the first look
@@ -123,6 +132,9 @@ class Reporter:
     def resume(self) -> None:
         """Report what is due, from now on."""
         self.pause()
+        kinds = {(entry.watched, entry.maximum, entry.due // _TOGETHER) for entry in self.entries.values()}
+        watched, maximum, _ = next(iter(kinds), (0, 0, 0))
+        self._period = maximum if len(kinds) == 1 and not watched else 0
         clock = self._application.device.clock
         due = min((self._next(entry) for entry in self.entries.values()), default=_NEVER)
         if due != _NEVER:
@@ -146,9 +158,13 @@ class Reporter:
         if now < device.ready_at:
             self._event = clock.schedule(device.ready_at, self._fire)
             return
-        soon = now + _TOGETHER
-        if self._put_off(application, now, soon):
+        if self._period and application.put_off(self):
+            due = now + self._period
+            for entry in self.entries.values():
+                entry.sent, entry.due = now, due
+            self._event = clock.schedule(due, self._fire)
             return
+        soon = now + _TOGETHER
         application.attend()
         records: list[Record] = []
         due = _NEVER
@@ -171,23 +187,7 @@ class Reporter:
         if records:
             application.report(self, encode_records(records))
 
-    def _put_off(self, application: Application, now: int, soon: int) -> bool:
-        """Reports that come by time alone can be made when somebody looks."""
-        entries = self.entries.values()
-        reported: list[Entry] = []
-        for entry in entries:
-            if entry.watched:
-                return False
-            if soon >= entry.due:
-                reported.append(entry)
-
-        def read() -> bytes:
-            return encode_records([Record(entry.attribute, entry.type, entry.read(application)) for entry in reported])
-
-        if not reported or not application.put_off(self, read):
-            return False
-        for entry in reported:
-            entry.sent = now
-            entry.due = now + entry.maximum
-        self._event = application.device.clock.schedule(min(entry.due for entry in entries), self._fire)
-        return True
+    def records(self) -> bytes:
+        """All attributes as they are at the device's present, as attribute records."""
+        read = [Record(entry.attribute, entry.type, entry.read(self._application)) for entry in self.entries.values()]
+        return encode_records(read)

@@ -128,12 +128,20 @@ def tier(meter: Meter) -> int:
     return registers[0] + 1 if registers else 0
 
 
-def _midnights(meter: Meter) -> dict[int, int]:
-    """The register of import at the midnights of the daily profile, the newest nine, by local day since 1970."""
+def _midnight(meter: Meter, day: int) -> int | None:
+    """The register of import at the beginning of a local day since 1970, None where the daily profile has no such row.
+
+    As long as the profile's rows are not made, they are not made for this.
+    """
     if "daily" not in meter.firmware.buffers:
-        return {}
+        return None
+    mark = meter.midnight(day)
+    return _rows(meter).get(day) if mark is None else mark
+
+
+def _rows(meter: Meter) -> dict[int, int]:
+    """What the rows of the daily profile say that are made, the newest nine, by local day."""
     buffer, clock = meter.buffer("daily"), meter.device_clock
-    meter.materialise()
     newest = buffer.count - 1
     found: dict[int, int] = {}
     for number in range(newest, max(newest - _DAYS, -1), -1):
@@ -149,9 +157,9 @@ def _day(back: int, total: Callable[[Any], int]) -> Quantity:
 
     def read(meter: Meter) -> int:
         day = meter.local // datetime.DAY - back
-        marks = _midnights(meter)
-        end = marks.get(day + 1) if back else total(meter)
-        return -1 if day not in marks or end is None else end - marks[day]
+        begin = _midnight(meter, day)
+        end = _midnight(meter, day + 1) if back else total(meter)
+        return -1 if begin is None or end is None else end - begin
 
     return Quantity("i64", read)
 

@@ -83,8 +83,9 @@ class Association:
     """One client SAP's association with one server SAP of a logical device.
 
     ``handle`` takes whole APDUs (no LLC, no wrapper header) and never raises, whatever they hold. ``explain`` gets a
-    sentence for each thing refused, ``counters`` their number by kind. ``drop`` says that the connection should be
-    closed: our invocation counter is used up and nothing can be answered any more.
+    sentence for each thing refused, ``counters`` their number by kind; sentences on what was refused for want of
+    authentication or protection go to ``explain_security`` where that is set. ``drop`` says that the connection should
+    be closed: our invocation counter is used up and nothing can be answered any more.
     """
 
     __slots__ = (
@@ -112,6 +113,7 @@ class Association:
         "device",
         "drop",
         "explain",
+        "explain_security",
         "message_authenticated",
         "server",
     )
@@ -123,6 +125,7 @@ class Association:
         self.client = client
         self.server = server
         self.explain = explain
+        self.explain_security: Callable[[str], None] | None = None
         self.counters: Counter[str] = Counter()
         self.drop = False
         self._transfer: BlockTransfer | None = None
@@ -337,7 +340,7 @@ class Association:
             return security.protect(answer, envelope, protection, header)
         except LocalProtocolError as error:
             self.drop = True
-            self._note("counter used up", str(error))
+            self._note("counter used up", str(error), security=True)
             return None
 
     # -- services ---------------------------------------------------------------------------------------------------
@@ -418,7 +421,8 @@ class Association:
             if rejected.authentication:
                 self._warn("authentication")
             answer = rejected.answer(context)
-            self._note("rejected", f"association with client {self.client} rejected: {rejected.why}")
+            why = f"association with client {self.client} rejected: {rejected.why}"
+            self._note("rejected", why, security=rejected.authentication)
         except (SecurityError, DecodeError) as error:
             answer = self._not_served(insecure(self.client, error))
         self._forget()
@@ -467,11 +471,11 @@ class Association:
         try:
             answer = pending.answer(reply)
         except LocalProtocolError as error:
-            self._note("authentication", f"mechanism {offer.mechanism}: {error}")
+            self._note("authentication", f"mechanism {offer.mechanism}: {error}", security=True)
             answer = None
         if answer is None:
             self._warn("authentication")
-            self._note("authentication", f"client {self.client} answered the challenge wrongly")
+            self._note("authentication", f"client {self.client} answered the challenge wrongly", security=True)
             self._forget()
             return handshake.failed(invoke)
         self._handshake = None
@@ -512,7 +516,7 @@ class Association:
         """The exception-response to a request that is not served, which is counted and told."""
         if error.security:
             self._warn(error.kind)
-        self._note(error.kind, error.why)
+        self._note(error.kind, error.why, security=error.security)
         return error.encode()
 
     def _warn(self, why: str) -> None:
@@ -525,10 +529,11 @@ class Association:
             class_id, name, index = int.from_bytes(descriptor[:2], "big"), obis.text(descriptor[2:8]), descriptor[8]
             self.explain(f"{service} of class {class_id} {name} index {index} refused: {result.name}")
 
-    def _note(self, kind: str, sentence: str) -> None:
+    def _note(self, kind: str, sentence: str, *, security: bool = False) -> None:
         self.counters[kind] += 1
-        if self.explain is not None:
-            self.explain(sentence)
+        explain = (security and self.explain_security) or self.explain
+        if explain is not None:
+            explain(sentence)
 
 
 def _inside(limit: int, overhead: int) -> int:

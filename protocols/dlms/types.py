@@ -5,6 +5,7 @@
 ``oct`` ``oct12``              octet-string of any or of one length
 ``vis utf8 bcd bits bits8``    strings; ``bits8`` has just eight bits
 ``date_time date time``        the types of their own, tags 25 to 27
+``raw``                        whatever comes, given as its encoded octets in hexadecimal
 ``arr T``                      array of T
 ``st{T,T}``                    structure
 ``T|U``                        either
@@ -25,6 +26,7 @@ from protocols import obis
 from protocols.dlms import axdr
 from protocols.dlms.axdr import BitString, CompactArray, Data
 from protocols.dlms.enums import Tag
+from protocols.errors import ProtocolError
 
 
 class DataType:
@@ -51,6 +53,18 @@ class DataType:
     def decode(self, data: Data) -> Any:
         """The plain value of Data that :meth:`check` accepts."""
         return plain(data)
+
+    def written(self, data: Data) -> Any:
+        """The plain value of Data that :meth:`check` accepts as a file holds it: without octets, and never None.
+
+        :meth:`encode` makes the same Data of it. ValueError for what no file can hold, such as null.
+        """
+        value = self.decode(data)
+        if isinstance(value, bytes):
+            return value.hex().upper()
+        if value is None or not isinstance(value, bool | int | float | str):
+            raise ValueError(f"{self.text}: no value that a file can hold")
+        return value
 
 
 def plain(data: Data) -> Any:
@@ -156,6 +170,13 @@ class _Octets(DataType):
         except ValueError:
             return value.encode("utf-8")
 
+    def written(self, data: Data) -> Any:
+        octets = cast(bytes, data.value)
+        if self._size is not None:
+            return octets.hex().upper()
+        readable = octets.isascii() and octets.decode("ascii").isprintable() and not octets.startswith(b"hex:")
+        return octets.decode("ascii") if readable else f"hex:{octets.hex().upper()}"
+
 
 class _DateTimeOctets(DataType):
     """date-time, date or time with a tag of its own."""
@@ -213,6 +234,9 @@ class _Array(DataType):
     def decode(self, data: Data) -> Any:
         return [self.element.decode(item) for item in cast(tuple[Data, ...], data.value)]
 
+    def written(self, data: Data) -> Any:
+        return [self.element.written(item) for item in cast(tuple[Data, ...], data.value)]
+
 
 class _Structure(DataType):
     __slots__ = ("fields",)
@@ -241,6 +265,10 @@ class _Structure(DataType):
         items = cast(tuple[Data, ...], data.value)
         return [field.decode(item) for field, item in zip(self.fields, items, strict=True)]
 
+    def written(self, data: Data) -> Any:
+        items = cast(tuple[Data, ...], data.value)
+        return [field.written(item) for field, item in zip(self.fields, items, strict=True)]
+
 
 class _Union(DataType):
     __slots__ = ("options",)
@@ -263,6 +291,12 @@ class _Union(DataType):
     def decode(self, data: Data) -> Any:
         return next(option for option in self.options if option.check(data)).decode(data)
 
+    def written(self, data: Data) -> Any:
+        value = next(option for option in self.options if option.check(data)).written(data)
+        if self.encode(value) != axdr.encode(data):
+            raise ValueError(f"{self.text}: {value!r} would be taken for another of the types")
+        return value
+
 
 class _Any(DataType):
     __slots__ = ()
@@ -279,6 +313,33 @@ class _Any(DataType):
             text, inner = next(iter(cast(dict[str, Any], value).items()))
             return parse_type(text).encode(inner)
         raise ValueError(f"{value!r}: give its type and value, such as {{ u16 = 7 }}")
+
+    def written(self, data: Data) -> Any:
+        try:
+            data_type = parse_type(type_text(data))
+            value = data_type.written(data)
+            if data_type.encode(value) == axdr.encode(data):
+                return {data_type.text: value}
+        except ValueError:
+            pass
+        return {"raw": axdr.encode(data).hex().upper()}
+
+
+class _Raw(_Any):
+    """Any Data, given as its encoded octets."""
+
+    __slots__ = ()
+
+    def encode(self, value: Any) -> bytes:
+        if not isinstance(value, str):
+            raise ValueError(f"{value!r}: raw is encoded octets in hexadecimal")
+        try:
+            return axdr.encode(axdr.decode_all(bytes.fromhex(value)))
+        except (ValueError, ProtocolError) as error:
+            raise ValueError(f"{value!r}: raw is encoded octets in hexadecimal: {error}") from None
+
+    def written(self, data: Data) -> Any:
+        return axdr.encode(data).hex().upper()
 
 
 def _list(data_type: DataType, value: Any) -> list[Any]:
@@ -297,6 +358,7 @@ def _part(data_type: DataType, index: int, value: Any) -> bytes:
 _SIMPLE: dict[str, DataType] = {
     "null": _Null("null", 1),
     "any": _Any("any"),
+    "raw": _Raw("raw"),
     "bool": _Simple("bool", Tag.BOOLEAN, axdr.boolean, (bool, int), 2),
     "i8": _Integer("i8", Tag.INT8, 1, True),
     "i16": _Integer("i16", Tag.INT16, 2, True),
@@ -316,6 +378,43 @@ _SIMPLE: dict[str, DataType] = {
     "date": _DateTimeOctets("date", Tag.DATE, 5),
     "time": _DateTimeOctets("time", Tag.TIME, 4),
 }
+_SIMPLE_NAMES: dict[int, str] = {
+    Tag.BOOLEAN: "bool",
+    Tag.INT8: "i8",
+    Tag.INT16: "i16",
+    Tag.INT32: "i32",
+    Tag.INT64: "i64",
+    Tag.UINT8: "u8",
+    Tag.UINT16: "u16",
+    Tag.UINT32: "u32",
+    Tag.UINT64: "u64",
+    Tag.ENUM: "enum",
+    Tag.BCD: "bcd",
+    Tag.FLOAT32: "f32",
+    Tag.FLOAT64: "f64",
+    Tag.VISIBLE_STRING: "vis",
+    Tag.UTF8_STRING: "utf8",
+    Tag.OCTET_STRING: "oct",
+    Tag.BIT_STRING: "bits",
+    Tag.DATE_TIME: "date_time",
+    Tag.DATE: "date",
+    Tag.TIME: "time",
+}
+
+
+def type_text(data: Data) -> str:
+    """The type of Data in this language; ``raw`` for null and for compact arrays."""
+    name = _SIMPLE_NAMES.get(data.tag)
+    if name is not None:
+        return name
+    if data.tag == Tag.STRUCTURE and data.value:
+        return "st{" + ",".join(type_text(item) for item in data.elements) + "}"
+    if data.tag == Tag.ARRAY and data.value:
+        elements = {type_text(item) for item in data.elements}
+        return f"arr {elements.pop() if len(elements) == 1 else 'any'}"
+    return "raw"
+
+
 _TOKEN = re.compile(r"arr |st\{|[a-z_]+[0-9]*|[{},|]")
 
 

@@ -25,9 +25,9 @@ from protocols.dlms.client import (
     Notification,
     Outcome,
 )
-from protocols.dlms.enums import ServiceError
+from protocols.dlms.enums import ApduTag, ServiceError
 from protocols.errors import ProtocolError
-from protocols.iec62056_21 import HandedOver, Wanted
+from protocols.iec62056_21 import HandedOver, Identification, Wanted
 from rigs.client.lines import TcpLine, make_line
 from rigs.client.links import DatagramLink, HdlcLink, Link, WrapperLink
 from rigs.client.optical import sign_on
@@ -37,8 +37,11 @@ from rigs.ports.spec import PortError, PortKind
 T = TypeVar("T")
 Progress = Callable[[int, int], None]
 """Told octets of the value and blocks received so far."""
+_AARE = bytes((ApduTag.AARE,))
 _FAREWELL = 3.0
 """Seconds that the answer to a release is waited for before the link is left without it."""
+_RESPITE = 0.2
+"""Seconds between two sessions on a serial line."""
 _KEPT = 1024
 """Notifications kept until they are taken; the oldest go first."""
 
@@ -57,6 +60,13 @@ class DlmsClient:
         self.port = port
         self.options = options
         self.machine = Client(options.settings, random_octets)
+        self.aare = b""
+        """The AARE that came last."""
+        self._probe: asyncio.Future[bytes] | None = None
+        self.longest = 0
+        """Octets of the longest APDU that has come."""
+        self.identification: Identification | None = None
+        """Who the meter said it is, where it was signed on to."""
         self._link: Link | None = None
         self._lock = asyncio.Lock()
         self._stirred: asyncio.Future[None] | None = None
@@ -82,6 +92,7 @@ class DlmsClient:
         if wanted.frame_counter is not None and wanted.settings.security is not None:
             counters = wanted.settings.security.counters
             counters.sent = max(counters.sent, await _frame_counter(port, wanted, random_octets))
+            await respite(where)
         client = cls(where, wanted, random_octets)
         try:
             await client.connect()
@@ -108,7 +119,7 @@ class DlmsClient:
         spec, options = self.port.spec, self.options
         if spec.kind is PortKind.UDP:
             return DatagramLink(spec, options)
-        if spec.kind is PortKind.TCP:
+        if spec.kind in (PortKind.TCP, PortKind.UNIX):
             return WrapperLink(TcpLine(spec), options)
         line = make_line(spec)
         line.baud = options.baud
@@ -116,7 +127,7 @@ class DlmsClient:
         try:
             leftover = b""
             if self.port.optical:
-                event = await sign_on(line, Wanted.HDLC, options)
+                event = await sign_on(line, Wanted.HDLC, options, self._identified)
                 leftover = event.leftover if isinstance(event, HandedOver) else b""
             return HdlcLink(line, options, leftover)
         except BaseException:
@@ -139,6 +150,11 @@ class DlmsClient:
     def negotiated(self) -> Negotiated | None:
         """What the open association has, None without one."""
         return self.machine.negotiated
+
+    @property
+    def hdlc(self) -> HdlcLink | None:
+        """The HDLC link, None on the wrapper or without one."""
+        return self._link if isinstance(self._link, HdlcLink) else None
 
     async def associate(self) -> Negotiated:
         """Open the association."""
@@ -179,6 +195,20 @@ class DlmsClient:
     async def access(self, items: Sequence[Item]) -> tuple[Outcome, ...]:
         """Read, write and act in one request."""
         return await self._request(lambda: self.machine.access(items), f"access of {len(items)} items", None)
+
+    async def probe(self, apdu: bytes, patience: float) -> bytes | None:
+        """Send an APDU as it is, outside of any association; the first that comes in ``patience`` s, None without."""
+        if self._link is None:
+            raise ClientError(f"{self.port}: not connected")
+        self._probe = asyncio.get_running_loop().create_future()
+        try:
+            self._link.send(apdu)
+            async with asyncio.timeout(patience):
+                return await self._probe
+        except TimeoutError:
+            return None
+        finally:
+            self._probe = None
 
     async def notification(self) -> Notification:
         """The next notification that the meter sends, or the oldest not yet taken."""
@@ -253,6 +283,13 @@ class DlmsClient:
         return bool(due)
 
     def _received(self, apdu: bytes) -> None:
+        self.longest = max(self.longest, len(apdu))
+        if apdu[:1] == _AARE:
+            self.aare = apdu
+        if self._probe is not None:
+            if not self._probe.done():
+                self._probe.set_result(apdu)
+            return
         notification = self.machine.receive(apdu)
         if notification is not None:
             if self._notifications.full():
@@ -267,10 +304,23 @@ class DlmsClient:
         self.machine.lost(self._broken)
         self._stir()
 
+    def _identified(self, identification: Identification) -> None:
+        self.identification = identification
+
     def _stir(self) -> None:
         stirred = self._stirred
         if stirred is not None and not stirred.done():
             stirred.set_result(None)
+
+
+async def respite(port: ClientPort) -> None:
+    """Wait between two sessions at a port until the far end has seen that the first is over.
+
+    A serial line does not tell, and who takes up a pseudo terminal again at once has its first octets thrown away with
+    what the one before it left unread.
+    """
+    if port.spec.kind in (PortKind.PTY, PortKind.SERIAL, PortKind.RFC2217):
+        await asyncio.sleep(_RESPITE)
 
 
 async def _frame_counter(port: str, options: ClientOptions, random_octets: Callable[[int], bytes]) -> int:

@@ -60,7 +60,7 @@ class Line:
 
 
 class TcpLine(Line, asyncio.Protocol):
-    """Octets on a TCP connection."""
+    """Octets on a TCP connection, or on that of a Unix socket."""
 
     def __init__(self, spec: PortSpec) -> None:
         super().__init__(spec)
@@ -70,7 +70,10 @@ class TcpLine(Line, asyncio.Protocol):
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(timeout):
-                await loop.create_connection(lambda: self, self.spec.host, self.spec.port)
+                if self.spec.path:
+                    await loop.create_unix_connection(lambda: self, str(Path(self.spec.path).expanduser()))
+                else:
+                    await loop.create_connection(lambda: self, self.spec.host, self.spec.port)
         except TimeoutError:
             raise PortError(str(self.spec), "no connection in time", "is the host right?") from None
         except OSError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import deque
 from collections.abc import Callable
 
 from protocols import wrapper
@@ -16,6 +17,7 @@ from rigs.client.options import ClientOptions
 from rigs.ports.spec import PortError, PortSpec, describe_os_error
 
 _SECOND = 1_000_000_000
+_WAITS = 256
 
 
 class Link:
@@ -122,6 +124,9 @@ class HdlcLink(Link):
         self._waiting: asyncio.Future[None] | None = None
         self._failed: ProtocolError | None = None
         self._timeout = options.timeout
+        self._sent = (0, 0)  # when octets were sent last that nothing has come for yet, and how many
+        self.waits: deque[tuple[int, int]] = deque(maxlen=_WAITS)
+        """Of the latest frames sent: how long until the first octet of an answer came, ns, and octets sent."""
         self.station = PrimaryStation(
             options.client,
             options.server,
@@ -164,7 +169,12 @@ class HdlcLink(Link):
         self._line.close()
 
     def _octets(self, data: bytes) -> None:
-        self._happened(self.station.receive(data, time.monotonic_ns()))
+        now = time.monotonic_ns()
+        at, octets = self._sent
+        if octets:
+            self.waits.append((now - at, octets))
+            self._sent = (0, 0)
+        self._happened(self.station.receive(data, now))
 
     def _expired(self) -> None:
         self._timer = None
@@ -198,6 +208,7 @@ class HdlcLink(Link):
 
     def _send(self, data: bytes) -> None:
         if data:
+            self._sent = (time.monotonic_ns(), len(data))
             self._line.send(data)
         if self._timer is not None:
             self._timer.cancel()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 from protocols.dlms.client import NoAnswer
@@ -13,6 +14,8 @@ from protocols.iec62056_21 import (
     Ended,
     Failed,
     HandedOver,
+    Identification,
+    Identified,
     Prompted,
     Reader,
     ReaderEvent,
@@ -28,10 +31,13 @@ _SECOND = 1_000_000_000
 _FINAL = (HandedOver, ReadOut, Prompted, Ended, Failed)
 
 
-async def sign_on(line: Line, wanted: Wanted, options: ClientOptions) -> ReaderEvent:
+async def sign_on(
+    line: Line, wanted: Wanted, options: ClientOptions, heard: Callable[[Identification], None] | None = None
+) -> ReaderEvent:
     """Sign on to the meter at the other end of a connected line, until it is where it is wanted.
 
     Gives HandedOver, ReadOut, Prompted or Ended; raises the ProtocolError that stopped it, NoAnswer for a lost line.
+    ``heard`` is told who the meter says it is.
     """
     settings = ReaderSettings(wanted, options.meter_address, options.max_baud, retries=options.retries)
     patience = min(settings.response_timeout, int(options.timeout * _SECOND))
@@ -50,6 +56,8 @@ async def sign_on(line: Line, wanted: Wanted, options: ClientOptions) -> ReaderE
             await line.set(reader.baud, reader.character, sent)
         events = await _next(reader, arrived)
         for event in events:
+            if heard is not None and isinstance(event, Identified):
+                heard(event.identification)
             if isinstance(event, Failed):
                 raise event.error
             if isinstance(event, _FINAL):

@@ -10,7 +10,7 @@ from protocols.hdlc import Parameters
 from rigs.ports.spec import PortError, PortKind, PortSpec, parse_port
 
 OPTICAL = "optical:"
-_LINES = (PortKind.PTY, PortKind.SERIAL, PortKind.TCP_HDLC, PortKind.RFC2217)
+_LINES = (PortKind.PTY, PortKind.SERIAL, PortKind.TCP_HDLC, PortKind.RFC2217, PortKind.UNIX_HDLC)
 _WRITTEN = re.compile(r"[A-Za-z0-9+]*:")
 
 

@@ -108,11 +108,15 @@ def _place(file: RigFile, premises: PremisesSpec, spec: DeviceSpec) -> Place | N
     """The device's own port, else the hub's; one whose address is known before others."""
     hub = premises.hub
     if spec.ports or hub is None or hub is spec:
-        places = [planned_place(name, port) for name, port in spec.ports.items()]
+        places = [planned_place(name, port, answers_to=spec.address) for name, port in spec.ports.items()]
     else:
         check_device(file, premises, hub)
         saps = load(hub.profile or DEFAULT_PROFILES["hub"]).logical
-        places = [planned_place(name, port, _sap(saps, spec.kind)) for name, port in hub.ports.items()] if saps else []
+        places = (
+            [planned_place(name, port, _sap(saps, spec.kind), hub.address) for name, port in hub.ports.items()]
+            if saps
+            else []
+        )
     return min(places, key=lambda place: place.address.endswith((PORT, DEVICE)), default=None)
 
 

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from rich.console import Console
 from rich.table import Table
 
 from firmware_profiles import files, loader
+from rigs.client import ClientError
 from rigs.commands.output import console
+from rigs.system_errors import reason
+
+if TYPE_CHECKING:
+    from rigs.read_options import ReadOptions
 
 
 def list_profiles() -> None:
@@ -44,6 +53,44 @@ def check_profiles(names: list[str]) -> int:
         else:
             print(f"{name}: good")
     return code
+
+
+@dataclass(frozen=True, slots=True)
+class LearnOptions:
+    """What ``smets1 profiles learn`` is told: ``keys`` None for the public client alone; empty texts: to be found."""
+
+    keys: Path | None
+    kind: str
+    base: str
+    common: ReadOptions
+
+
+def learn_profile(port: str, file: Path, options: LearnOptions) -> None:
+    """Read the device at ``port`` and write its profile; raises ClientError, PortError and ProfileError."""
+    from rigs.learning import clients, learn, survey
+
+    if options.kind and options.kind not in loader.KINDS:
+        raise ClientError(f"--kind {options.kind}: one of {', '.join(loader.KINDS)}")
+    if file.suffix != ".toml":
+        raise ClientError(f"{file}: name a file that ends in .toml, as a profile's must")
+    if file.exists():
+        raise ClientError(f"{file}: is there already; name another file")
+    if options.base:
+        files.read(options.base)
+    screen = Console(stderr=True)
+    found = asyncio.run(
+        survey(port, clients(options.keys, options.common), lambda what: screen.print(f"reading as {what}"))
+    )
+    learnt = learn(str(file), found, options.kind, options.base)
+    try:
+        with file.open("x", encoding="utf-8") as stream:
+            stream.write(learnt.text)
+    except OSError as error:
+        raise ClientError(f"{file}: {reason(error)}") from None
+    counts = ", ".join(f"{count} {form.value}" for form, count in learnt.forms.items())
+    console().print(f"{file}: {learnt.kind}, {sum(learnt.forms.values())} objects ({counts}), good", soft_wrap=True)
+    for note in learnt.notes:
+        console().print(f"  {note}", soft_wrap=True, markup=False)
 
 
 def _at(tables: dict[str, Any], path: str) -> Any:

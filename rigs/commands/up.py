@@ -21,6 +21,7 @@ from rigs.commands.output import console
 from rigs.control.server import DEFAULT, OFF, ControlServer, parse_address
 from rigs.driver import ClockMode
 from rigs.hints import commands
+from rigs.json_log import JsonLog
 from rigs.known_keys import KnownKeys
 from rigs.ports.spec import PortError, plain_path
 from rigs.rig import Rig
@@ -42,7 +43,8 @@ class UpOptions:
 
     ``seed`` is the one given instead of the file's, for what is printed only. ``control`` is where the control API
     listens, ``[host:]port`` or ``off``; by default a free port of the loopback interface, if the folder can be written.
-    ``air`` is whether captures and traces have the HANs beside the ports.
+    ``air`` is whether captures and traces have the HANs beside the ports. With ``log_json`` all that is printed is a
+    JSON object a line.
     """
 
     rate: float | None = None
@@ -55,6 +57,7 @@ class UpOptions:
     line: Mapping[str, bool] = field(default_factory=dict)
     seed: int | None = None
     control: str | None = None
+    log_json: bool = False
 
 
 def run(file: RigFile, options: UpOptions) -> int:
@@ -78,12 +81,17 @@ class _Session:
         self.ending = asyncio.Event()
         self.failures: list[PortError] = []
         self.control = self._make_control()
+        self.rig.timed = self.control is not None
+        self.json = JsonLog(self.rig, _print_line) if options.log_json else None
 
     async def run(self) -> int:
         rig = self.rig
         rig.failed = self._failed
         rig.warn = _warn
-        rig.explain = self.status.explained if self.console.is_terminal else self.log.explained
+        live = self.console.is_terminal or self.json is not None
+        rig.explain = self.status.explained if live else self.log.explained
+        if self.json is not None:
+            rig.events.listeners.append(self.json.event)
         with ExitStack() as listeners:
             self._listen_in(listeners)
             loop = asyncio.get_running_loop()
@@ -96,13 +104,19 @@ class _Session:
             gc.collect()
             gc.freeze()
             try:
-                self._introduce()
-                await (self._show() if self.console.is_terminal else self._print())
+                if self.json is not None:
+                    await self._log(self.json)
+                else:
+                    self._introduce()
+                    await (self._show() if self.console.is_terminal else self._print())
             finally:
                 if self.control is not None:
                     await self.control.stop()
                 await rig.stop()
-        print("stopped", flush=True)
+        if self.json is not None:
+            self.json.say("rig", "stopped", "stopped")
+        else:
+            print("stopped", flush=True)
         return 1 if self.failures else 0
 
     def _make_control(self) -> ControlServer | None:
@@ -132,12 +146,14 @@ class _Session:
             capture.reveal = keys
             capture.failed = _warn
             taps.append(capture)
+            capture.clock = lambda: self.rig.clock.now
+            self.rig.reasons.append(capture.explained)
             if options.air:
                 self.rig.air.append(capture.air)
         if options.trace:
             from rigs.trace import Trace
 
-            trace = Trace(self._say, hexadecimal=options.trace_hex, reveal=keys)
+            trace = Trace(self._trace, hexadecimal=options.trace_hex, reveal=keys)
             taps.append(trace)
             if options.air:
                 self.rig.air.append(trace.air)
@@ -150,7 +166,16 @@ class _Session:
             self.ending.set()
 
     def _say(self, line: str) -> None:
-        self.console.print(Text(line), soft_wrap=True)
+        if self.json is not None:
+            self.json.say("rig", "said", line.strip())
+        else:
+            self.console.print(Text(line), soft_wrap=True)
+
+    def _trace(self, line: str) -> None:
+        if self.json is not None:
+            self.json.say("trace", "message", line)
+        else:
+            self._say(line)
 
     # -- what is seen -----------------------------------------------------------------------------------------------
 
@@ -174,8 +199,12 @@ class _Session:
         if self.rig.storage is not None:
             self._say(f"Devices keep their state in {self.rig.storage}.")
         if self.control is not None:
+            self._say("  smets1 status  # power, load, clock, events, fault, why: what goes on, and what is done to it")
             self._say(f"  smets1 display {first}/electricity  # press, top-up: control at {self.control.place.url}")
             self._say(f"  the token of the control API is in {plain_path(self.control.path)}")
+        if self.rig.panel is not None:
+            where = " and ".join(_where(port) for port in self.rig.panel.ports.values())
+            self._say(f"The bench panel speaks Modbus at {where}; smets1 panel lists its registers.")
         self._say(f"{len(self.rig.ports)} ports open. {self.status.headline()}. Ctrl-C stops.")
 
     def _keys_command(self) -> str:
@@ -213,11 +242,27 @@ class _Session:
                 self._say(line)
             await self._pause()
 
+    async def _log(self, log: JsonLog) -> None:
+        """Events as they happen, and clients as they come and go, as JSON."""
+        for name, port in self.rig.ports.items():
+            log.say("port", "open", _where(port), port=name)
+        if self.control is not None:
+            log.say("rig", "control", self.control.place.url)
+        log.say("rig", "started", f"{len(self.rig.ports)} ports open")
+        while not self.ending.is_set():
+            for name, text in self.log.clients():
+                log.say("port", "client", text, port=name)
+            await self._pause()
+
     async def _pause(self) -> None:
         try:
             await asyncio.wait_for(self.ending.wait(), LIVE_PERIOD)
         except TimeoutError:
             return
+
+
+def _print_line(line: str) -> None:
+    print(line, flush=True)
 
 
 def _warn(problem: object) -> None:

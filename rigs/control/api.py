@@ -13,14 +13,19 @@ from fastapi import Depends, FastAPI, Path, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from fastapi.security import HTTPBearer
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from emulator.front import ALPHABET
 from protocols.tokens.scheme import Outcome
 from rigs.control import desk as verbs
 from rigs.control import han as home
+from rigs.control.asked import Body, TheDesk
 from rigs.control.desk import Desk, DeskError, TokenWay
+from rigs.control.faults_api import add_faults
+from rigs.control.ports_api import add_ports
+from rigs.control.running_api import add_running
+from rigs.control.why_api import add_why
 
 MOST_DEVICES = 1000
 """Devices that one answer lists."""
@@ -28,17 +33,13 @@ MOST_KEYS = 200
 JSON_TYPE = "application/json"
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class Keys(_Body):
+class Keys(Body):
     """Keys to press, one after another."""
 
     keys: str = Field(min_length=1, max_length=MOST_KEYS, description=f"{ALPHABET}; spaces and - are no keys")
 
 
-class Token(_Body):
+class Token(Body):
     """A token to enter."""
 
     digits: str = Field(min_length=1, max_length=MOST_KEYS, description="Spaces and - may stand between the digits")
@@ -47,13 +48,21 @@ class Token(_Body):
     )
 
 
-class Tap(_Body):
+class Tap(Body):
     """An appliance behind a gas meter, left open."""
 
     litres_per_hour: int = Field(ge=0, le=verbs.WIDEST_TAP, description="What flows through it; 0 closes it")
 
 
-class Step(_Body):
+class Rate(Body):
+    """How fast the clock runs."""
+
+    rate: Annotated[float, Field(strict=False, allow_inf_nan=False)] = Field(
+        description="Seconds of the rig's clock in one of the world"
+    )
+
+
+class Step(Body):
     """How far to move a stepped clock."""
 
     seconds: Annotated[float, Field(strict=False, ge=0, allow_inf_nan=False)]
@@ -210,15 +219,8 @@ class ClockAnswer(BaseModel):
     rate: float
 
 
-async def _desk(request: Request) -> Desk:
-    desk = request.app.state.desk
-    assert isinstance(desk, Desk)
-    return desk
-
-
 Premises = Annotated[str, Path(max_length=64, description="Name of the premises")]
 Kind = Annotated[str, Path(max_length=20, description="hub, electricity, gas or display")]
-TheDesk = Annotated[Desk, Depends(_desk)]
 
 
 def make_app(desk: Desk) -> FastAPI:
@@ -239,6 +241,10 @@ def make_app(desk: Desk) -> FastAPI:
     app.add_exception_handler(Exception, _fault)
     _add_devices(app)
     _add_han(app)
+    add_faults(app)
+    add_ports(app)
+    add_why(app)
+    add_running(app)
     _add_clock(app)
     return app
 
@@ -258,7 +264,7 @@ async def _invalid(request: Request, error: Exception) -> Response:
     if tuple(first["loc"]) == ("body",) and first["type"] != "missing" and kind != JSON_TYPE:
         return _problem(422, f"body: its Content-Type is {kind}; send {JSON_TYPE}")
     where = ".".join(str(part) for part in first["loc"][1:]) or "body"
-    return _problem(422, f"{where}: {first['msg']}")
+    return _problem(422, f"{where}: {first['msg'].removeprefix('Value error, ')}")
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
@@ -384,6 +390,12 @@ def _add_clock(app: FastAPI) -> None:
     @app.get("/clock")
     async def clock(desk: TheDesk) -> ClockAnswer:
         """The rig's clock."""
+        return _clock(desk)
+
+    @app.post("/clock/rate")
+    async def rate(wanted: Rate, desk: TheDesk) -> ClockAnswer:
+        """Let a clock that runs by itself run at another rate."""
+        desk.set_rate(wanted.rate)
         return _clock(desk)
 
     @app.post("/clock/advance")

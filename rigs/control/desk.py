@@ -19,12 +19,14 @@ from emulator.prepayment import display
 from emulator.prepayment.keypad import Keypad
 from emulator.prepayment.tokens import Delivery
 from rigs.driver import SECOND, ClockMode
+from rigs.events import Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeVar
 
     from emulator.device import Device
+    from emulator.premises import Premises
     from emulator.prepayment.account import Account
     from protocols.tokens.scheme import Outcome
     from rigs.rig import Rig
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 
 LONGEST_STEP = 366 * 86_400 * SECOND
 """How far one request may move a stepped clock, ns."""
+LEAST_RATE, MOST_RATE = 0.001, 1_000_000
+"""Seconds of the rig's clock in one of the world."""
 WIDEST_TAP = 100_000
 """Most that flows through an open tap, dm3 an hour."""
 _SEPARATORS = str.maketrans("", "", " -")
@@ -190,6 +194,11 @@ def open_tap(device: Device, litres_per_hour: int) -> None:
     device.open_tap = litres_per_hour
 
 
+def power_word(device: Device) -> str:
+    """``on``, ``starting`` or ``off``."""
+    return "on" if device.ready else "starting" if device.mains else "off"
+
+
 def look(device: Device) -> DeviceState:
     """A device as it is now, the gas meter as of its last wake-up."""
     device.settle()
@@ -199,7 +208,7 @@ def look(device: Device) -> DeviceState:
         kind=kind,
         profile=device.firmware.name,
         serial=device.identity.serial,
-        power="on" if device.ready else "starting" if device.mains else "off",
+        power=power_word(device),
         clock=device.utc,
         alarm_register=device.alarms,
         alarms=[name for name, reaction in device.firmware.reactions.items() if reaction.alarm & device.alarms],
@@ -234,14 +243,18 @@ class Desk:
         for premises in self.rig.premises.values():
             yield from premises.devices()
 
-    def device(self, premises: str, kind: str) -> Device:
-        """The device of that name; raises NotThereError naming what is there."""
-        found = self.rig.premises.get(premises)
+    def premises(self, name: str) -> Premises:
+        """The premises of that name; raises NotThereError naming what is there."""
+        found = self.rig.premises.get(name)
         if found is None:
             some = list(self.rig.premises)[:5]
             more = ", ..." if len(self.rig.premises) > len(some) else ""
-            raise NotThereError(f"{premises}: no such premises; there are {', '.join(some)}{more}")
-        devices = {device.firmware.kind: device for device in found.devices()}
+            raise NotThereError(f"{name}: no such premises; there are {', '.join(some)}{more}")
+        return found
+
+    def device(self, premises: str, kind: str) -> Device:
+        """The device of that name; raises NotThereError naming what is there."""
+        devices = {device.firmware.kind: device for device in self.premises(premises).devices()}
         if kind not in devices:
             raise NotThereError(f"{premises}/{kind}: no such device; there are {', '.join(devices)}")
         return devices[kind]
@@ -264,4 +277,15 @@ class Desk:
             )
         if not 0 <= seconds <= LONGEST_STEP // SECOND:
             raise BadInputError(f"clock: seconds: {seconds:g}: 0 to {LONGEST_STEP // SECOND}")
+        self.rig.events.add(Source.CONTROL, "clock", f"advanced by {seconds:g} s")
         return driver.advance(round(seconds * SECOND))
+
+    def set_rate(self, rate: float) -> None:
+        """Let the clock run at another rate; DeskError for a stepped one."""
+        driver = self.rig.driver
+        if driver.mode is ClockMode.STEPPED:
+            raise DeskError("clock: it is stepped and has no rate; advance it, or start the rig without --stepped")
+        if not LEAST_RATE <= rate <= MOST_RATE:
+            raise BadInputError(f"clock: rate: {rate:g}: {LEAST_RATE} to {MOST_RATE}")
+        driver.set_rate(rate)
+        self.rig.events.add(Source.CONTROL, "clock", f"runs at {rate:g} times the pace of the world")

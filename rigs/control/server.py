@@ -23,6 +23,7 @@ DEFAULT = "127.0.0.1:0"
 _CONNECTIONS = 64
 _STOP_S = 1
 _TOKEN_OCTETS = 32
+_LONGEST_MESSAGE = 4096  # octets that a WebSocket client may say; there is nothing to say
 
 
 def parse_address(text: str) -> PortSpec:
@@ -39,6 +40,7 @@ class ControlServer:
     def __init__(self, rig: Rig, address: PortSpec, folder: Path) -> None:
         """``folder`` is where ``smets1-control.json`` is written: URL and token, for its owner only."""
         self.rig = rig
+        rig.remembers = True
         self.address = address
         self.folder = folder
         self.place: Place
@@ -72,7 +74,8 @@ class ControlServer:
         config = uvicorn.Config(
             Guard(make_app(Desk(self.rig)), token),
             http="h11",
-            ws="none",
+            ws="websockets-sansio",
+            ws_max_size=_LONGEST_MESSAGE,
             lifespan="off",
             log_config=None,
             log_level="error",

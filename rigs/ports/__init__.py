@@ -27,7 +27,7 @@ __all__ = [
 
 
 def make_port(spec: PortSpec, attachment: Attachment, driver: Driver, folder: Path = Path()) -> Port:
-    """A port that is not open yet. Relative paths of pty ports are below ``folder``."""
+    """A port that is not open yet. Relative paths of pty ports and sockets are below ``folder``."""
     match spec.kind:
         case PortKind.PTY:
             from rigs.ports.pty import PtyPort
@@ -37,6 +37,10 @@ def make_port(spec: PortSpec, attachment: Attachment, driver: Driver, folder: Pa
             from rigs.ports.serial_adaptor import SerialPort
 
             return SerialPort(spec, attachment, driver)
+        case PortKind.UNIX | PortKind.UNIX_HDLC:
+            from rigs.ports.unix import UnixPort
+
+            return UnixPort(spec, attachment, driver, folder)
         case PortKind.RFC2217:
             from rigs.ports.rfc2217 import Rfc2217Port
 

@@ -23,17 +23,20 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import TYPE_CHECKING, Protocol
 
+from emulator.telling import Layer, at
+from rigs.ports.pacing import BACKLOG, SLICE, Arrivals
 from rigs.ports.uart import EVEN_PARITY, SEVEN_BITS, character_time, heard
 
 if TYPE_CHECKING:
     from emulator.ports import Stack
+    from emulator.telling import Teller
     from rigs.driver import Driver
+    from rigs.ports.latency import Latency
 
 SECOND = 1e9
 GRACE = 0.3  # s an answer waits for a far end that is about to change its rate to ours, as sign-on asks of it
 POLL = 0.005  # s between looks at the far end's rate during that wait
-SLICE = 0.002  # s; the shortest stretch of octets handed on at once when pacing
-BACKLOG = 1 << 20  # octets a line holds for a far end that is slow; what is over is lost
+RECENT = 32  # arrivals kept for whoever explains a silence
 
 Tap = Callable[[int, bool, bytes], None]
 """Called with the time (ns UTC of the rig), whether the octets go towards the device, and the octets.
@@ -77,6 +80,39 @@ class Transport(Protocol):
         ...
 
 
+class Carried(Protocol):
+    """What a port carries on one line or connection: the line of one device, or the stations of a bus."""
+
+    @property
+    def arrived(self) -> Callable[[bytes], None]: ...
+
+    @property
+    def counters(self) -> Counter[str]: ...
+
+    @property
+    def attached(self) -> bool: ...
+
+    @attached.setter
+    def attached(self, attached: bool) -> None: ...
+
+    @property
+    def stack(self) -> Stack: ...
+
+    @property
+    def listening(self) -> str: ...
+
+    @property
+    def explain(self) -> Callable[[str], None] | None: ...
+
+    def statistics(self) -> dict[str, int]: ...
+
+    def opened(self) -> None: ...
+
+    def hung_up(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
 class _Output:
     """Octets on their way out, in order."""
 
@@ -107,32 +143,41 @@ class Line:
         *,
         seed: str = "",
         owns_uart: bool = False,
+        shares_uart: bool = False,
         tap: Tap | None = None,
         explain: Callable[[str], None] | None = None,
+        latency: Latency | None = None,
     ) -> None:
         self.name = name
         self.stack = stack
+        self._receive = stack.receive if latency is None else latency.timed(stack.receive)
         self.transport = transport
-        self.explain = explain
+        self.explain = at(Layer.LINE, explain)
+        self.recent: deque[bytes] = deque(maxlen=RECENT)
+        """The latest octets from the far end, as they arrived; none while a time-out is dealt with."""
+        self.said = b""
+        """What was sent in answer to the latest of them, as far as it was sent at once."""
         self.counters: Counter[str] = Counter()
         self.octets_in = 0
         self.octets_out = 0
         self._driver = driver
         self._owns_uart = owns_uart
+        self._follows = owns_uart or shares_uart
         self._options = self._applicable(options)
         self._tap = tap
         self._seed = seed or name
         self._chance: Random | None = None
         self.next_timeout = stack.next_timeout
         self._entry = driver.watch(self)
-        self._incoming: deque[tuple[float, bytes]] = deque()
-        self._in_free = 0.0  # loop time at which the wire towards the device is idle again
-        self._in_timer: asyncio.TimerHandle | None = None
+        self._arrivals = Arrivals(self._arrive)
         self._out: deque[_Output] = deque()
         self._out_octets = 0
         self._out_timer: asyncio.TimerHandle | None = None
         self._heard_at = 0.0
+        self.passed = 0.0
+        """Loop time at which the octets that are sent now have passed, where octets take their time."""
         self._rate_seen = 0  # the far end's rate at the last octets; 0 before any
+        self._attached = True
         self.arrived: Callable[[bytes], None] = self._choose()
         stack.transmit = self._transmit
         driver.settle(self._entry)
@@ -162,8 +207,22 @@ class Line:
         self._tap = tap
         self.arrived = self._choose()
 
+    @property
+    def attached(self) -> bool:
+        """Whether the far end reaches the device: not while an optical head is off, or a plug pulled."""
+        return self._attached
+
+    @attached.setter
+    def attached(self, attached: bool) -> None:
+        self._attached = attached
+        if not attached:
+            self._drop_queues()
+        self.arrived = self._choose()
+
     def _choose(self) -> Callable[[bytes], None]:
         options = self._options
+        if not self._attached:
+            return self._apart
         if options.pacing or options.echo:
             return self._echoed
         if not options.turnaround and self._tap is None and not self._owns_uart:
@@ -188,12 +247,17 @@ class Line:
             **dict(self.stack.counters),
         }
 
+    def explain_by(self, teller: Teller) -> None:
+        """Have this line and its stack say to ``teller`` what they drop and refuse."""
+        self.stack.explain = teller
+        self.explain = teller.at(Layer.LINE)
+
     def close(self) -> None:
         """The connection or line has gone: the stack is told, what was on the way is lost."""
-        for timer in (self._in_timer, self._out_timer):
-            if timer is not None:
-                timer.cancel()
-        self._in_timer = self._out_timer = None
+        self.recent.clear()
+        if self._out_timer is not None:
+            self._out_timer.cancel()
+            self._out_timer = None
         self._drop_queues()
         self.stack.closed()
         self._driver.forget(self._entry)
@@ -208,6 +272,7 @@ class Line:
 
     def timeout(self, now: int) -> None:
         """A time-out of the stack has come; what it sends goes through ``transmit``."""
+        self.recent.clear()
         self.stack.timeout(now)
         self._follow()
         if self.stack.drop:
@@ -215,6 +280,7 @@ class Line:
 
     def hung_up(self) -> None:
         """The far end has gone, the line stays: what was on the way is lost."""
+        self.recent.clear()
         self._rate_seen = 0
         self._drop_queues()
         self.stack.closed()
@@ -223,20 +289,21 @@ class Line:
     def _drop_queues(self) -> None:
         if self._tap is not None:
             self._tap(self._driver.clock.now, True, b"")
-        self._incoming.clear()
+        self._arrivals.clear()
         self._out.clear()
         self._out_octets = 0
-        self._in_free = 0.0
 
     # -- towards the device -----------------------------------------------------------------------------------------
 
     def _direct(self) -> Callable[[bytes], None]:
         stack, driver, entry = self.stack, self._driver, self._entry
-        receive, settle, write = stack.receive, driver.settle, self.transport.write
+        receive, settle, write, keep = self._receive, driver.settle, self.transport.write, self.recent.append
 
         def arrived(data: bytes) -> None:
+            keep(data)
             answer = receive(data, driver.now())
             self.octets_in += len(data)
+            self.said = answer
             if answer:
                 self.octets_out += len(answer)
                 write(answer)
@@ -249,7 +316,8 @@ class Line:
     def _at_one_rate(self) -> Callable[[bytes], None]:
         """For a far end whose rate is seen: the usual case, where it is right and the device hears 8N1, in one call."""
         stack, driver, entry, transport = self.stack, self._driver, self._entry, self.transport
-        settle, rate, write = driver.settle, transport.rate, transport.write
+        settle, rate, write, receive = driver.settle, transport.rate, transport.write, self._receive
+        keep = self.recent.append
 
         def arrived(data: bytes) -> None:
             baud = rate()
@@ -258,7 +326,9 @@ class Line:
                 return
             self._rate_seen = baud
             self.octets_in += len(data)
-            answer = stack.receive(data, driver.now())
+            keep(data)
+            answer = receive(data, driver.now())
+            self.said = answer
             if answer:
                 if stack.send_baud == baud and stack.send_character == "8N1" and not self._out:
                     self.octets_out += len(answer)
@@ -271,40 +341,40 @@ class Line:
 
         return arrived
 
+    def _apart(self, data: bytes) -> None:
+        self.recent.append(data)
+        self.said = b""
+        self._note("lost in", len(data), f"{len(data)} octets lost: the line does not reach the device")
+
+    def deliver(self, data: bytes) -> None:
+        """Octets from the far end whose time has passed: what a bus calls in place of ``arrived``."""
+        (self._deliver if self._attached else self._apart)(data)
+
+    def overhear(self, data: bytes, baud: int, framing: str) -> None:
+        """Octets on the wire that were sent with these settings, whoever did; ``baud`` 0: at those of the device."""
+        stack = self.stack
+        if not self._attached:
+            return
+        self.octets_in += len(data)
+        self.recent.append(data)
+        self.said = b""
+        if baud and (baud not in stack.bauds or framing not in stack.characters):
+            data = heard(data, baud, framing, stack.baud, self.listening, self._random(), check_parity=True)
+        if data:
+            self._hear(data, framing)
+
     def _echoed(self, data: bytes) -> None:
-        loop = self._driver.loop
         if not self._options.pacing:
             self.transport.write(data)
             self.counters["echoed"] += len(data)
             self._deliver(data)
             return
-        if sum(len(item[1]) for item in self._incoming) > BACKLOG:
-            self._note("overrun", len(data), f"{len(data)} octets lost: more than {BACKLOG} were on the wire already")
-            return
         baud = self.transport.rate() or self.stack.baud
         each = character_time(baud, self.transport.framing() or "8N1") / SECOND
-        step = max(1, round(SLICE / each))
-        at = max(loop.time(), self._in_free)
-        for offset in range(0, len(data), step):
-            piece = data[offset : offset + step]
-            at += len(piece) * each
-            self._incoming.append((at, piece))
-        self._in_free = at
-        if self._in_timer is None:
-            self._in_timer = loop.call_at(self._incoming[0][0], self._arrive)
+        if not self._arrivals.add(self._driver.loop, data, each):
+            self._note("overrun", len(data), f"{len(data)} octets lost: more than {BACKLOG} were on the wire already")
 
-    def _arrive(self) -> None:
-        loop = self._driver.loop
-        self._in_timer = None
-        now = loop.time() + 1e-4
-        pieces: list[bytes] = []
-        while self._incoming and self._incoming[0][0] <= now:
-            pieces.append(self._incoming.popleft()[1])
-        if self._incoming:
-            self._in_timer = loop.call_at(self._incoming[0][0], self._arrive)
-        data = b"".join(pieces)
-        if not data:
-            return
+    def _arrive(self, data: bytes) -> None:
         if self._options.echo:
             self.transport.write(data)
             self.counters["echoed"] += len(data)
@@ -313,6 +383,8 @@ class Line:
     def _deliver(self, data: bytes) -> None:
         stack, transport = self.stack, self.transport
         self.octets_in += len(data)
+        self.recent.append(data)
+        self.said = b""
         framing = ""
         if self._options.baud:
             baud, framing = transport.rate(), transport.framing()
@@ -330,22 +402,22 @@ class Line:
 
         They are taken as sent at the old rate as long as the device listens at it. Returns those it no longer does for.
         """
-        for at in range(len(data)):
+        for index in range(len(data)):
             if before not in self.stack.bauds:
-                return data[at:]
-            self._hear(data[at : at + 1], framing)
+                return data[index:]
+            self._hear(data[index : index + 1], framing)
         return b""
 
     def _hear(self, data: bytes, framing: str) -> None:
         stack, options, transport = self.stack, self._options, self.transport
-        if not framing and "8N1" not in stack.characters:
+        if not framing and not any(character.startswith("8") for character in stack.characters):
             data = data.translate(SEVEN_BITS)
         now = self._driver.now()
         if self._tap is not None:
             self._tap(self._driver.clock.now, True, data)
         if options.turnaround:
             self._heard_at = self._driver.loop.time()
-        answer = stack.receive(data, now)
+        answer = self._receive(data, now)
         if answer:
             # A change of rate or framing may come before or after what is said: that is the stack's to say.
             self._send(answer, stack.send_baud, stack.send_character, True)
@@ -381,7 +453,11 @@ class Line:
 
     def _send(self, data: bytes, baud: int, framing: str, answer: bool) -> None:
         options = self._options
+        if not self._attached:
+            self._note("lost out", len(data), f"{len(data)} octets lost: the line does not reach the far end")
+            return
         self.octets_out += len(data)
+        self.said = data
         if self._tap is not None:
             self._tap(self._driver.clock.now, False, data)
         if framing == "7E1" and options.software_parity and not self.transport.framing():
@@ -402,14 +478,14 @@ class Line:
 
     def _write(self, data: bytes, baud: int, framing: str) -> None:
         """Hand octets to the port. Its own UART, if it has one, sends them so and then listens as the device does."""
-        if self._owns_uart:
+        if self._follows:
             self.transport.follow(baud, framing)
         self.transport.write(data)
         self._follow()
 
     def _follow(self) -> None:
         """Set the port's own UART as the device listens."""
-        if self._owns_uart:
+        if self._follows:
             self.transport.follow(self.stack.baud, self.listening)
 
     def _same_rate(self, baud: int) -> bool:
@@ -448,6 +524,7 @@ class Line:
                     self._out_timer = loop.call_at(head.ready + step * each, self._pump)
                     return
                 head.ready += step * each
+                self.passed = head.ready
             else:
                 step = len(head.data)
             piece, head.data = head.data[:step], head.data[step:]

@@ -4,15 +4,13 @@ A Linux pseudo terminal is always 8N1 but lets its master see the rate the clien
 open itself until a client has said something, so that settings made beforehand (``stty``) last, and lets go then, so
 that the client's closing is seen. What a client that has gone did not read is thrown away, as on a wire.
 
-A link left by a rig that was killed is replaced; that of a rig that still runs is not. Which it is tells a socket in
-Linux's abstract namespace, named after the link: the system takes it away with its process, however that ends.
+A link left by a rig that was killed is replaced; that of a rig that still runs is not (:mod:`rigs.ports.claim`).
 """
 
 from __future__ import annotations
 
 import errno
 import fcntl
-import hashlib
 import os
 import socket
 import termios
@@ -21,7 +19,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from rigs.driver import Driver
-from rigs.ports.line import Line
+from rigs.ports.claim import claimed
+from rigs.ports.line import Carried
 from rigs.ports.port import Attachment, Port
 from rigs.ports.spec import PortError, PortSpec, describe_os_error, plain_path
 
@@ -39,7 +38,7 @@ class PtyPort(Port):
     def __init__(self, spec: PortSpec, attachment: Attachment, driver: Driver, folder: Path) -> None:
         super().__init__(spec, attachment, driver)
         self.path = folder / spec.path
-        self.line: Line
+        self.line: Carried
         self._master = -1
         self._slave = -1  # held while no client has been heard
         self._slave_name = ""
@@ -56,7 +55,7 @@ class PtyPort(Port):
                 raise PortError(port, f"a link to {target} is there already", "remove it or choose another path")
         elif link.exists():
             raise PortError(port, "something that is not a link is there already", "remove it or choose another path")
-        self._claim = self._claimed(port)
+        self._claim = claimed(self.spec, self.path)
         try:
             self._master, self._slave = os.openpty()
         except OSError as error:
@@ -85,28 +84,6 @@ class PtyPort(Port):
     def address(self) -> str:
         """The path a client opens."""
         return plain_path(self.path)
-
-    def _claimed(self, port: str) -> socket.socket:
-        try:
-            folder = self.path.parent.stat()
-        except (FileNotFoundError, NotADirectoryError):
-            missing = f"there is no folder {self.path.parent}"
-            raise PortError(port, missing, "create it or choose another path") from None
-        except OSError as error:
-            raise describe_os_error(self.spec, error) from None
-        place = f"{folder.st_dev}/{folder.st_ino}/{self.path.name}"
-        try:
-            claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        except OSError as error:
-            raise describe_os_error(self.spec, error) from None
-        try:
-            claim.bind(b"\0smets1-hil/" + hashlib.sha256(os.fsencode(place)).hexdigest().encode())
-        except OSError as error:
-            claim.close()
-            if error.errno == errno.EADDRINUSE:
-                raise PortError(port, "another rig has this port", "stop it or choose another path") from None
-            raise describe_os_error(self.spec, error) from None
-        return claim
 
     def _link(self) -> None:
         link = self.path

@@ -1,7 +1,9 @@
 """A serial line on TCP with its settings: the server side of RFC 2217, on pyserial's telnet logic.
 
 The client sets rate, data bits, parity and stop bits, and the line model sees them: this is the transport that shows
-7E1 sign-on, wrong parity and wrong rates truthfully without an adaptor. One client at a time, as on a wire.
+7E1 sign-on, wrong parity and wrong rates truthfully without an adaptor. One client at a time, as on a wire. A break of
+the client is heard as NUL, as a UART hears a character without a stop bit. The levels of its RTS and DTR are seen, and
+it sees those of CTS, DSR, CD and RI that :meth:`Rfc2217Port.set_modem` sets.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from typing import Any, cast
 from serial import rfc2217
 
 from rigs.driver import Driver
-from rigs.ports.line import Line
+from rigs.ports.line import Carried
 from rigs.ports.port import Attachment
 from rigs.ports.spec import PortSpec
 from rigs.ports.tcp import Connection, TcpPort
@@ -26,11 +28,13 @@ _LONGEST_SUBOPTION = 64  # octets; those of RFC 2217 have at most 6
 class VirtualUart:
     """The settings of the serial port as pyserial's PortManager reads and writes them.
 
-    ``changing`` is called before a setting changes, so that octets sent under the old ones are judged by them.
+    ``changing`` is called before a setting changes, so that octets sent under the old ones are judged by them,
+    ``broken`` when a break begins.
     """
 
-    def __init__(self, changing: Callable[[], None]) -> None:
+    def __init__(self, changing: Callable[[], None], broken: Callable[[], None]) -> None:
         self._changing = changing
+        self._broken = broken
         self._baudrate = 9600
         self._bytesize = 8
         self._parity = "N"
@@ -39,7 +43,7 @@ class VirtualUart:
         self.ri = False
         self.dtr = self.rts = True
         self.xonxoff = self.rtscts = False
-        self.breaks = 0
+        self._breaking = False
 
     @property
     def baudrate(self) -> int:
@@ -83,11 +87,13 @@ class VirtualUart:
 
     @property
     def break_condition(self) -> bool:
-        return False
+        return self._breaking
 
     @break_condition.setter
     def break_condition(self, on: bool) -> None:
-        self.breaks += on
+        if on and not self._breaking:
+            self._broken()
+        self._breaking = on
 
     @property
     def framing(self) -> str:
@@ -120,7 +126,8 @@ class _TelnetConnection(Connection):
         self._accepted = True
         self._serial_port.client = self
         self.line = self._serial_port.line
-        self.uart = VirtualUart(self._flush)
+        self.uart = VirtualUart(self._flush, self._break)
+        self._serial_port.show_modem(self.uart)
         # Typed for a real serial.Serial; what it uses of one is here.
         self._manager = rfc2217.PortManager(cast("Any", self.uart), cast("Any", _Raw(self._transport)))
         self.line.opened()
@@ -153,6 +160,15 @@ class _TelnetConnection(Connection):
             return
         self._flush()
 
+    def modem_changed(self) -> None:
+        """Tell the client the levels that have changed."""
+        self._manager.check_modem_lines()
+
+    def _break(self) -> None:
+        self._flush()
+        self.line.counters["breaks"] += 1
+        self.line.arrived(b"\0")
+
     def _flush(self) -> None:
         if self._data:
             data = bytes(self._data)
@@ -176,8 +192,9 @@ class Rfc2217Port(TcpPort):
     def __init__(self, spec: PortSpec, attachment: Attachment, driver: Driver) -> None:
         super().__init__(spec, attachment, driver)
         self.client: _TelnetConnection | None = None
-        self.line: Line
-        self._settings = VirtualUart(lambda: None)
+        self.line: Carried
+        self._settings = VirtualUart(_nothing, _nothing)
+        self._modem = {"cts": True, "dsr": True, "cd": True, "ri": False}
 
     async def open(self) -> None:
         await super().open()
@@ -198,6 +215,27 @@ class Rfc2217Port(TcpPort):
     def present(self) -> int:
         """1 while a client is connected."""
         return int(self.client is not None)
+
+    @property
+    def control_lines(self) -> dict[str, bool]:
+        """Levels of RTS and DTR as the client has set them; none without one."""
+        uart = None if self.client is None else self.client.uart
+        return {} if uart is None else {"rts": uart.rts, "dtr": uart.dtr}
+
+    def set_modem(self, **levels: bool) -> None:
+        """Set the levels of ``cts``, ``dsr``, ``cd`` and ``ri`` that the client sees; raises KeyError for others."""
+        for name in levels:
+            if name not in self._modem:
+                raise KeyError(f"{name}: no such control line; there are {', '.join(self._modem)}")
+        self._modem.update(levels)
+        if self.client is not None:
+            self.show_modem(self.client.uart)
+            self.client.modem_changed()
+
+    def show_modem(self, uart: VirtualUart) -> None:
+        """Give a client's UART the levels."""
+        for name, level in self._modem.items():
+            setattr(uart, name, level)
 
     # -- Transport of the line: whoever is connected ----------------------------------------------------------------
 
@@ -221,3 +259,7 @@ class Rfc2217Port(TcpPort):
 
     def hang_up(self) -> None:
         """A line cannot be hung up from the meter's side."""
+
+
+def _nothing() -> None:
+    """What a UART without a client calls."""

@@ -8,6 +8,8 @@
 ``tcp+hdlc:4061``         the octets of a serial line on a plain TCP connection
 ``udp:4059``              COSEM wrapper on UDP
 ``rfc2217:4062``          a serial line with its settings (RFC 2217), as ``rfc2217://`` of pyserial speaks
+``unix:./path``           COSEM wrapper on the Unix socket ``./path``
+``unix+hdlc:./path``      the octets of a serial line on a Unix socket
 ========================  =======================================================================================
 
 A network port listens on the loopback interface unless a host is given. Port number 0 asks the system for a free one.
@@ -42,26 +44,38 @@ class PortKind(Enum):
     TCP_HDLC = "tcp+hdlc"
     UDP = "udp"
     RFC2217 = "rfc2217"
+    UNIX = "unix"
+    UNIX_HDLC = "unix+hdlc"
 
 
+PATHS = frozenset((PortKind.PTY, PortKind.SERIAL, PortKind.UNIX, PortKind.UNIX_HDLC))
+"""Kinds that have a path, not host and port."""
+LINE_NEEDED = "octets of a line; use pty, serial, tcp+hdlc, unix+hdlc or rfc2217"
 LOOPBACK = "127.0.0.1"
-FORMS = "pty:./path, serial:/dev/..., serial:usb:NUMBER, tcp:[host:]port, tcp+hdlc:..., udp:... or rfc2217:..."
+LONGEST_SOCKET = 107
+"""Octets of a Unix socket's path, by the system."""
+FORMS = (
+    "pty:./path, serial:/dev/..., serial:usb:NUMBER, tcp:[host:]port, tcp+hdlc:..., udp:..., rfc2217:..., unix:./path"
+    " or unix+hdlc:./path"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class PortSpec:
-    """A parsed port: ``path`` for pty and serial, ``usb`` for serial by number, ``host`` and ``port`` for networks."""
+    """A parsed port: ``path`` of pty, serial, unix, ``usb`` of serial by number, ``host`` and ``port`` of networks."""
 
     kind: PortKind
     path: str = ""
     usb: str = ""
     host: str = ""
     port: int = 0
+    bus: str = ""
+    """Name of the bus whose port this is, if it is that of one."""
 
     def __str__(self) -> str:
         match self.kind:
-            case PortKind.PTY:
-                return f"pty:{self.path}"
+            case PortKind.PTY | PortKind.UNIX | PortKind.UNIX_HDLC:
+                return f"{self.kind.value}:{self.path}"
             case PortKind.SERIAL:
                 return f"serial:usb:{self.usb}" if self.usb else f"serial:{self.path}"
             case _:
@@ -70,7 +84,7 @@ class PortSpec:
     @property
     def wrapped(self) -> bool:
         """Whether the port carries wrapper PDUs rather than the octets of a line."""
-        return self.kind in (PortKind.TCP, PortKind.UDP)
+        return self.kind in (PortKind.TCP, PortKind.UDP, PortKind.UNIX)
 
 
 def network_address(host: str, port: int | str) -> str:
@@ -83,6 +97,16 @@ def plain_path(path: Path) -> str:
     return str(path) if path.is_absolute() else f"./{path}"
 
 
+def plain_name(text: str) -> str:
+    """What a port is called, without what only clients say (``optical:``) and however its path is written."""
+    text = text.removeprefix("optical:")
+    kind, colon, rest = text.partition(":")
+    if not colon:
+        return plain_path(Path(kind))
+    return f"{kind}:{plain_path(Path(rest))}" if kind in _PATH_WORDS else text
+
+
+_PATH_WORDS = frozenset(kind.value for kind in PATHS)
 _NETWORK = re.compile(r"(?:(?P<host>\[[0-9A-Fa-f:.]+\]|[^:\s\[\]]+):)?(?P<port>[0-9]{1,5})")
 
 
@@ -97,7 +121,7 @@ def parse_port(text: str) -> PortSpec:
         raise PortError(text or "(empty)", "not a port", f"write {FORMS}")
     if "\0" in rest or "\n" in rest:
         raise PortError(repr(text), "a port is one line of text")
-    if kind is PortKind.PTY:
+    if kind in (PortKind.PTY, PortKind.UNIX, PortKind.UNIX_HDLC):
         return PortSpec(kind, path=rest)
     if kind is PortKind.SERIAL:
         if not rest.startswith("usb:"):
@@ -117,7 +141,7 @@ def parse_port(text: str) -> PortSpec:
 def describe_os_error(spec: PortSpec, error: OSError) -> PortError:
     """A :class:`PortError` for what the system said about a port, with the advice that fits."""
     port = str(spec)
-    network = spec.kind not in (PortKind.PTY, PortKind.SERIAL)
+    network = spec.kind not in PATHS
     match error.errno:
         case errno.EADDRINUSE:
             return PortError(port, "the port is in use", "stop the other program or choose another number (0: any)")
@@ -137,7 +161,7 @@ def describe_os_error(spec: PortSpec, error: OSError) -> PortError:
             return PortError(port, "the device is in use by another program", "close that program")
         case errno.EMFILE | errno.ENFILE:
             return PortError(port, "too many open files", "raise the limit (ulimit -n) or use fewer ports")
-        case errno.ENOENT if spec.kind is PortKind.PTY:
+        case errno.ENOENT if spec.kind is not PortKind.SERIAL:
             return PortError(port, "no such port", "is the rig running, and in this folder?")
         case errno.ENOENT:
             return PortError(port, "no such device", "is the adaptor plugged in?")

@@ -8,7 +8,7 @@ from collections import Counter, OrderedDict
 from typing import Any
 
 from rigs.driver import Driver
-from rigs.ports.line import Line
+from rigs.ports.line import Carried
 from rigs.ports.port import Attachment, Port
 from rigs.ports.spec import PortError, PortKind, PortSpec, describe_os_error, network_address
 
@@ -23,7 +23,7 @@ class Connection(asyncio.BufferedProtocol):
     def __init__(self, port: TcpPort) -> None:
         self._port = port
         self._transport: asyncio.Transport
-        self.line: Line
+        self.line: Carried
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         if self.taken_over(transport):
@@ -40,8 +40,9 @@ class Connection(asyncio.BufferedProtocol):
             return False
         transport.set_write_buffer_limits(high=_HIGH_WATER)
         raw: socket.socket = transport.get_extra_info("socket")
-        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        if raw.family != socket.AF_UNIX:
+            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -148,6 +148,21 @@ def test_temperature_follows_season_and_hour(home: Home, clock: Clock) -> None:
     assert seen.index(min(seen)) < 20 < seen.index(max(seen)) < 90
 
 
+def test_a_temperature_is_held_and_let_go(home: Home, clock: Clock) -> None:
+    gas = meter(home())
+    gas.settle()
+    own = gas.temperature
+    gas.set_temperature(-205)
+    assert gas.temperature == -205
+    clock.advance_to(START + 30 * DAY)
+    assert gas.temperature == -205
+    gas.set_temperature(None)
+    assert gas.temperature != -205 != own
+    for wrong in (-1001, 1001):
+        with pytest.raises(ValueError, match="-1000 to 1000"):
+            gas.set_temperature(wrong)
+
+
 def test_an_unknown_calorific_value_type_is_refused_by_the_profile(home: Home) -> None:
     gas = meter(home())
     gas.wake_up()

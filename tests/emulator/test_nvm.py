@@ -16,10 +16,12 @@ from emulator.device import Cover, Device
 from emulator.electricity import ElectricityMeter
 from emulator.firmware import Trigger
 from emulator.gas import GasMeter
+from emulator.han.medium import Place, Radio
+from emulator.han.node import RESERVED_AHEAD, Node
 from emulator.image_transfer import ImageStatus, build_image
 from emulator.load import MICRO, Constant
 from emulator.meter import Meter
-from emulator.nvm import MemoryNvm, NvmFault, Saved, keep
+from emulator.nvm import Image, MemoryNvm, NvmFault, Saved, keep
 from emulator.premises import Premises, build_premises
 from emulator.prepayment.account import Account
 from emulator.prepayment.passive import PaymentMode
@@ -456,10 +458,11 @@ def test_no_counter_goes_back(steps: list[tuple[str, int, bool]]) -> None:
     used = dict(stored)
     writes = messages = 0
 
-    def reserve() -> None:
+    def reserve() -> bool:
         nonlocal writes
         writes += 1
         stored.update(counters.reserved)
+        return True
 
     counters = ReservedCounters(Counters(), reserve)
     for name, messages_now, dies in steps:
@@ -476,9 +479,46 @@ def test_no_counter_goes_back(steps: list[tuple[str, int, bool]]) -> None:
 
 
 def test_counters_end_where_they_must() -> None:
-    counters = ReservedCounters(Counters(COUNTER_MAX - 3), lambda: None)
+    counters = ReservedCounters(Counters(COUNTER_MAX - 3), lambda: True)
     counters.sent += 1
     assert counters.reserved["sent"] == COUNTER_MAX
+
+
+def test_a_counter_that_could_not_be_reserved_is_with_the_next_message(esme: Esme) -> None:
+    memory = MemoryNvm()
+    meter = esme()
+    keep(meter, memory)
+    assert meter.keeper is not None and meter.keeper.begin()
+    counters = meter.security(meter.firmware.model.by_name["management"]).counters
+    memory.broken = True
+    for _ in range(3):
+        counters.sent += 1
+    assert meter.keeper.fault
+    memory.broken = False
+    counters.sent += 1
+    assert json.loads(memory.parts["security"])["management"]["counters"]["sent"] == 4 + WINDOW
+    assert not meter.keeper.fault
+    writes = memory.writes
+    counters.sent += 1
+    assert memory.writes == writes
+
+
+def test_frame_counters_that_could_not_be_reserved_are_with_the_next_frame() -> None:
+    stored: list[Image] = []
+    safe = False
+
+    def write() -> bool:
+        if safe:
+            stored.append(node.image())
+        return safe
+
+    node = Node(Radio("a radio", bytes(8), Place(0, 0), 11), write)
+    assert [node.next_counter(), node.next_link_counter(), node.next_counter()] == [0, 0, 1]
+    safe = True
+    node.next_counter()
+    assert stored == [{"address": node.address, "reserved": 3 + RESERVED_AHEAD}]
+    node.next_link_counter()
+    assert len(stored) == 1
 
 
 def test_counters_of_messages_survive(esme: Esme, clock: Clock) -> None:

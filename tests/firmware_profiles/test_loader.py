@@ -294,7 +294,7 @@ def test_an_unknown_profile_is_named_with_those_there_are() -> None:
         (
             'extends = "electricity-base"\n[object."1-0:9.9.9"]\nclass = 1\ntitle = "x"\naccess = "public"\n'
             '[provenance]\n"object.1-0:9.9.9" = "rumour"\n',
-            "provenance.object.1-0:9.9.9: 'rumour': must be 'standard', 'public source' or 'assumed'",
+            "provenance.object.1-0:9.9.9: 'rumour': must be 'standard', 'public source', 'assumed' or 'learnt'",
         ),
         ('boot_s = 3.0\n[identity]\nkind = "hub"\n', "identity.make: missing"),
     ],

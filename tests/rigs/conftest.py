@@ -13,6 +13,7 @@ import pytest
 
 from rigs.driver import ClockMode, Driver
 from rigs.ports import Attachment, LineOptions, Port, make_port, parse_port
+from rigs.ports.port import AdaptorOptions
 
 T = TypeVar("T")
 
@@ -99,7 +100,9 @@ class PlainClock:
 class Bench:
     """A port with an echo stack on a loop in a thread of its own; clients of the test block in theirs."""
 
-    def __init__(self, text: str, folder: Path, options: LineOptions, mode: ClockMode, prepare: Any) -> None:
+    def __init__(
+        self, text: str, folder: Path, options: LineOptions, mode: ClockMode, prepare: Any, adaptor: AdaptorOptions
+    ) -> None:
         self.stacks: list[EchoStack] = []
         self.explained: list[str] = []
         self.clock = PlainClock()
@@ -115,7 +118,7 @@ class Bench:
             self.stacks.append(made)
             return made
 
-        attachment = Attachment("test", stack, options, explain=self.explained.append)  # type: ignore[arg-type]
+        attachment = Attachment("test", stack, options, explain=self.explained.append, adaptor=adaptor)  # type: ignore[arg-type]
         self.port: Port = make_port(parse_port(text), attachment, self.driver, folder)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
@@ -164,8 +167,9 @@ def bench(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
         options: LineOptions | None = None,
         mode: ClockMode = ClockMode.STEPPED,
         prepare: Callable[[EchoStack], None] | None = None,
+        adaptor: AdaptorOptions | None = None,
     ) -> Bench:
-        result = Bench(text, tmp_path, options or LineOptions(), mode, prepare)
+        result = Bench(text, tmp_path, options or LineOptions(), mode, prepare, adaptor or AdaptorOptions())
         made.append(result)
         result.open()
         return result

@@ -28,9 +28,10 @@ def test_no_file_is_one_dual_fuel_premises() -> None:
 def test_the_file_that_init_writes_is_the_built_in_rig() -> None:
     assert parse_rig(TEMPLATE).specs == load_rig().specs
     assert parse_rig(TEMPLATE).config.clock.runs is ClockMode.REAL
-    everything = re.sub(r"(?m)^# (\w+ = )", r"\1", TEMPLATE)
+    everything = re.sub(r"(?m)^# (\w+ = |\[)", r"\1", TEMPLATE)
     config = RigConfig.model_validate(tomllib.loads(everything))
     assert config.clock.rate == 60
+    assert config.panel is not None and config.relay_board is not None
     assert config.premises[0].hub.keys.keys() == {"management.encryption", "master"}
 
 
@@ -132,13 +133,16 @@ def test_clocks(clock: dict[str, object], mode: ClockMode, start: int | None) ->
     ("text", "words"),
     [
         ("seed = ", "not TOML"),
-        ("sead = 1", "sead: unknown key; allowed are clock, line, premises, seed"),
+        ("sead = 1", "sead: unknown key; allowed are bus, clock, line, panel, premises, relay_board, seed"),
         ("seed = -1", "seed: -1: must be greater than or equal to 0"),
         ('[clock]\nmode = "fast"', "clock.mode: fast: must be 'real', 'accelerated' or 'stepped'"),
         ("[clock]\nrate = 0", "clock.rate: 0: must be greater than 0"),
         ("[clock]\nstart = 2026-01-01T00:00:00", "clock.start: .*with its zone"),
         ("premises = []", "premises: .*at least 1"),
-        ("[[premises]]\n[premises.hub]\nprofil = 'x'", "premises.0.hub.profil: unknown key; allowed are eui64, keys"),
+        (
+            "[[premises]]\n[premises.hub]\nprofil = 'x'",
+            "premises.0.hub.profil: unknown key; allowed are adaptor, address, eui64, keys",
+        ),
         ("[[premises]]\n[premises.hub]\nports = { wan = 'tty:x' }", "hub.ports.wan: tty:x: not a port; write pty"),
         ("[[premises]]\n[premises.hub]\nports = { wan-tcp = 'tcp:99999' }", "wan-tcp: tcp:99999: port number .*65535"),
         ("[[premises]]\n[premises.hub]\nkeys = { master = 'xyz' }", "premises.0.hub.keys: master: hexadecimal[^(]*$"),

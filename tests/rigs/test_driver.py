@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
@@ -154,3 +155,55 @@ def test_a_running_clock_wakes_for_time_outs_and_for_events_scheduled_meanwhile(
             driver.stop()
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("rates", [(1, 3600, 1, 0.5), (60, 1, 600), (2, 2)])
+def test_a_rate_that_changes_leaves_line_time_alone(plain_clock: Any, rates: tuple[float, ...]) -> None:
+    """Line time keeps the pace of the world whatever the rig's clock does; neither ever jumps."""
+    plain_clock.now = 1_000_000_000_000
+
+    async def run() -> None:
+        first, *others = rates
+        mode = ClockMode.REAL if first == 1 else ClockMode.ACCELERATED
+        driver = Driver(plain_clock, mode, first)
+        before = time.monotonic_ns()
+        driver.start()
+        began = driver.now()
+        for rate in others:
+            machine = time.monotonic_ns()
+            line = driver.now()
+            driver.set_rate(rate)
+            shown = plain_clock.now
+            assert driver.mode is (ClockMode.REAL if rate == 1 else ClockMode.ACCELERATED)
+            await asyncio.sleep(0.01)
+            later = driver.now()
+            passed = time.monotonic_ns() - machine
+            assert 10_000_000 <= later - line <= passed
+            assert 10_000_000 * rate <= plain_clock.now - shown <= passed * rate + 1
+        assert driver.now() - began <= time.monotonic_ns() - before
+        driver.stop()
+
+    asyncio.run(run())
+
+
+def test_what_was_due_late_comes_at_once_when_the_clock_is_faster(plain_clock: Any) -> None:
+    async def run() -> None:
+        driver = Driver(plain_clock, ClockMode.REAL)
+        driver.start()
+        happened = asyncio.Event()
+        plain_clock.schedule(plain_clock.now + 3600 * 1_000_000_000, happened.set)
+        driver.attend()
+        await asyncio.sleep(0.01)
+        assert not happened.is_set()
+        driver.set_rate(1_000_000)
+        await asyncio.wait_for(happened.wait(), 10)
+        driver.stop()
+
+    asyncio.run(run())
+
+
+def test_only_a_clock_that_runs_has_a_rate(plain_clock: Any) -> None:
+    stepped, stopped = Driver(plain_clock), Driver(plain_clock, ClockMode.REAL)
+    for driver in (stepped, stopped):
+        with pytest.raises(RuntimeError, match="does not run by itself"):
+            driver.set_rate(2)

@@ -21,6 +21,8 @@ from rigs.ports.spec import PortError, PortKind, PortSpec, describe_os_error, pa
         ("tcp+hdlc:127.0.0.1:0", PortSpec(PortKind.TCP_HDLC, host="127.0.0.1", port=0)),
         ("udp:[::1]:4059", PortSpec(PortKind.UDP, host="::1", port=4059)),
         ("rfc2217:localhost:4062", PortSpec(PortKind.RFC2217, host="localhost", port=4062)),
+        ("unix:./meter.sock", PortSpec(PortKind.UNIX, path="./meter.sock")),
+        ("unix+hdlc:/run/a b", PortSpec(PortKind.UNIX_HDLC, path="/run/a b")),
     ],
 )
 def test_forms(text: str, spec: PortSpec) -> None:
@@ -29,7 +31,21 @@ def test_forms(text: str, spec: PortSpec) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "pty:", "serial:usb:", "tcp:", "tcp:host", "tcp:1:2:3", "tcp:70000", "tcp::5", "usb:3", "pty:a\nb"]
+    "text",
+    [
+        "",
+        "pty:",
+        "serial:usb:",
+        "tcp:",
+        "tcp:host",
+        "tcp:1:2:3",
+        "tcp:70000",
+        "tcp::5",
+        "usb:3",
+        "pty:a\nb",
+        "unix:",
+        "unix:a\0",
+    ],
 )
 def test_refused(text: str) -> None:
     with pytest.raises(PortError) as caught:

@@ -175,6 +175,30 @@ def test_rfc2217_takes_one_client_at_a_time(bench: Any) -> None:
     assert rig.port.refused == 1
 
 
+def test_rfc2217_break_and_control_lines_go_both_ways(bench: Any) -> None:
+    rig = bench("rfc2217:0")
+    rig.call(lambda: rig.port.set_modem(cts=False))
+    assert rig.port.control_lines == {}
+    with rfc2217_client(rig, baudrate=9600) as client:
+        client.write(b"before")
+        assert client.read(6) == b"BEFORE"
+        client.send_break(0.01)
+        assert client.read(1) == b"\0"
+        assert bytes(rig.stack.heard) == b"before\0"
+        assert rig.port.statistics()["breaks"] == 1
+        client.rts, client.dtr = False, True
+        until(lambda: rig.port.control_lines == {"rts": False, "dtr": True}, "control lines")
+        client.dtr = False
+        until(lambda: rig.port.control_lines == {"rts": False, "dtr": False}, "control lines")
+        assert (client.cts, client.dsr, client.cd, client.ri) == (False, True, True, False)
+        rig.call(lambda: rig.port.set_modem(cts=True, cd=False, ri=True))
+        until(lambda: (client.cts, client.dsr, client.cd, client.ri) == (True, True, False, True), "modem lines")
+        client.write(b"after")
+        assert client.read(5) == b"AFTER"
+    with pytest.raises(KeyError, match="no such control line"):
+        rig.call(lambda: rig.port.set_modem(dtr=True))
+
+
 JUNK = (
     rfc2217.IAC + rfc2217.SE,
     rfc2217.IAC + rfc2217.SB + rfc2217.COM_PORT_OPTION + rfc2217.SET_BAUDRATE + b"\x01" + rfc2217.IAC + rfc2217.SE,

@@ -44,14 +44,14 @@ def echoing(tmp_path: Path, echo_stack: type[Any]) -> Iterator[RunningRig]:
     rig = RunningRig(file, folder=tmp_path, mode=ClockMode.STEPPED, build=build)
     status = Status(rig.rig)
     rig.rig.explain = status.explained
-    rig.status = status  # type: ignore[attr-defined]
+    rig.table = status  # type: ignore[attr-defined]
     with rig:
         yield rig
 
 
 def drawn(rig: Any, width: int = 80, height: int = 24) -> str:
     console = Console(width=width, height=height, record=True, file=io.StringIO())
-    console.print(rig.runner.call(lambda: rig.status.view(console)))
+    console.print(rig.runner.call(lambda: rig.table.view(console)))
     return console.export_text()
 
 
@@ -65,7 +65,7 @@ def talk(path: Path, data: bytes) -> int:
 def test_the_table_shows_what_went_by_and_why_nothing_came(echoing: Any, tmp_path: Path) -> None:
     client = talk(tmp_path / "hub1", b"hello")
     os.close(client)
-    rows = {row.name: row for row in echoing.runner.call(echoing.status.rows)}
+    rows = {row.name: row for row in echoing.runner.call(echoing.table.rows)}
     assert len(rows) == 6
     row = rows["road-1/hub/wan"]
     # The client's terminal is at the rate it was made with, not the device's: garbage, and the row says so.

@@ -35,7 +35,7 @@ class Air:
         if done is not None:
             done(True)
 
-    def standing(self, destination: int, *, secured: bool) -> None:
+    def standing(self, destination: int, make: Any, *, secured: bool) -> None:
         """Everything is sent."""
 
     def make_up(self) -> None:

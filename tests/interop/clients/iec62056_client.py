@@ -68,7 +68,7 @@ def main() -> None:
     errors: list[str] = []
     try:
         for what in spec["do"]:
-            client = Iec6205621Client(Terminal(spec["port"], timeout=10))
+            client = Iec6205621Client(Terminal(spec["port"], timeout=10), device_address=spec.get("address", ""))
             client.connect()
             match what:
                 case ["readout"]:

@@ -1,0 +1,1 @@
+"""Faults: what can be wrong on purpose, injected into running devices, with the truth of who is to blame."""

@@ -1,0 +1,175 @@
+"""Faults of a running rig: the catalogue, what was injected, and the verbs that begin and end it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from emulator.faults.catalogue import CATALOGUE
+from emulator.faults.injection import Injection, UnknownFaultError
+from emulator.faults.parameters import FaultError, ParameterError
+from rigs.control.desk import BadInputError, Desk, DeskError, NotThereError
+from rigs.driver import SECOND
+
+if TYPE_CHECKING:
+    from emulator.faults.fault import Fault
+    from emulator.faults.parameters import Parameter
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterState:
+    """A parameter of a fault. ``range`` says what is allowed; without a ``default`` the value is one of chance."""
+
+    name: str
+    text: str
+    unit: str
+    range: str
+    default: int | str | None
+
+
+@dataclass(frozen=True, slots=True)
+class FaultState:
+    """A fault of the catalogue.
+
+    ``kinds`` are those of devices that it can be injected into, ``symptoms`` what is seen from outside, ``culprit`` who
+    is to blame (a device, a function of the hub, or what lies between), ``truth`` why, ``ends`` how it is after the
+    end. A ``momentary`` one is over as soon as it has begun.
+    """
+
+    name: str
+    layer: str
+    text: str
+    kinds: list[str]
+    parameters: list[ParameterState]
+    symptoms: list[str]
+    culprit: str
+    truth: str
+    ends: str
+    momentary: bool
+
+
+@dataclass(frozen=True, slots=True)
+class InjectionState:
+    """One injection of a fault into ``device`` (``premises/kind``).
+
+    ``state`` is ``waiting``, ``active``, ``ended`` or ``failed``; ``failure`` is why one that waited could not begin.
+    Instants are the rig's, ns of UTC; ``ends_at`` is null for one that lasts until somebody ends it. ``blamed`` is the
+    id of the device to look at, once it has begun. The rest is the catalogue's.
+    """
+
+    id: str
+    fault: str
+    device: str
+    parameters: dict[str, int | str]
+    state: str
+    begins_at: int
+    ends_at: int | None
+    ended_at: int | None
+    failure: str | None
+    culprit: str
+    blamed: str | None
+    truth: str
+    symptoms: list[str]
+    ends: str
+
+
+def catalogue() -> list[FaultState]:
+    """The faults there are to inject."""
+    return [describe(fault) for fault in CATALOGUE.values()]
+
+
+def describe(fault: Fault) -> FaultState:
+    """A fault of the catalogue, for people and programs."""
+    return FaultState(
+        name=fault.name,
+        layer=fault.layer.name.lower(),
+        text=fault.text,
+        kinds=list(fault.kinds),
+        parameters=[_parameter(parameter) for parameter in fault.parameters],
+        symptoms=list(fault.symptoms),
+        culprit=fault.culprit.value,
+        truth=fault.truth,
+        ends=fault.ends,
+        momentary=fault.momentary,
+    )
+
+
+def _parameter(parameter: Parameter) -> ParameterState:
+    return ParameterState(
+        name=parameter.name,
+        text=parameter.text,
+        unit=parameter.unit,
+        range=parameter.range,
+        default=parameter.default,
+    )
+
+
+def _answer(injection: Injection) -> InjectionState:
+    fault = injection.fault
+    return InjectionState(
+        id=injection.id,
+        fault=fault.name,
+        device=injection.target,
+        parameters=fault.shown(injection.values),
+        state=injection.state.value,
+        begins_at=injection.begins_at,
+        ends_at=injection.ends_at,
+        ended_at=injection.ended_at,
+        failure=injection.failure or None,
+        culprit=fault.culprit.value,
+        blamed=injection.blamed or None,
+        truth=fault.truth,
+        symptoms=list(fault.symptoms),
+        ends=fault.ends,
+    )
+
+
+def injections(desk: Desk) -> list[InjectionState]:
+    """All there are, and the latest of those that are over."""
+    return desk.act(lambda: [_answer(injection) for injection in desk.rig.faults])
+
+
+def injection(desk: Desk, id: str) -> InjectionState:
+    """One of them; NotThereError without it."""
+    return _at(desk, lambda: desk.rig.faults.find(id))
+
+
+def start(
+    desk: Desk,
+    fault: str,
+    device: str,
+    parameters: Mapping[str, object] | None = None,
+    *,
+    at: int | None = None,
+    after_seconds: float | None = None,
+    seconds: float | None = None,
+) -> InjectionState:
+    """Inject a fault into a device, at an instant (ns of UTC), after so long, or at once; ``seconds`` is how long it
+    lasts. DeskError for what is not there, makes no sense or cannot be done now."""
+    if at is not None and after_seconds is not None:
+        raise BadInputError(f"{fault}: at and after_seconds: give one of them")
+    duration = None if seconds is None else round(seconds * SECOND)
+
+    def begin() -> Injection:
+        rig = desk.rig
+        instant = at if after_seconds is None else rig.clock.now + round(after_seconds * SECOND)
+        return rig.faults.start(fault, device, parameters, at=instant, duration=duration)
+
+    return _at(desk, begin)
+
+
+def end(desk: Desk, id: str) -> InjectionState:
+    """End one, or take back one that waits; NotThereError without it."""
+    return _at(desk, lambda: desk.rig.faults.end(id))
+
+
+def _at(desk: Desk, act: Callable[[], Injection]) -> InjectionState:
+    try:
+        return _answer(desk.act(act))
+    except UnknownFaultError as error:
+        raise NotThereError(str(error)) from None
+    except ParameterError as error:
+        raise BadInputError(str(error)) from None
+    except FaultError as error:
+        raise DeskError(str(error)) from None
