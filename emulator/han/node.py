@@ -56,6 +56,14 @@ class Node:
         """Its EUI-64."""
         return self.radio.eui64
 
+    def spend(self, *, secured: bool) -> None:
+        """One more frame that the network key protects, and a link key too where it is ``secured``."""
+        self.counter += 1
+        if secured:
+            self.link_counter += 1
+        if self.counter > self._reserved or self.link_counter > self._reserved:
+            self._reserve()
+
     def next_counter(self) -> int:
         """The frame counter of one more frame that the network key protects."""
         counter = self.counter

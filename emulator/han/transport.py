@@ -125,10 +125,9 @@ class Transport:
 
     def spend(self, source: Node, target: Node, *, secured: bool, acknowledged: bool) -> None:
         """Count what a message of one frame takes of the frame counters."""
-        for node in (source, target) if acknowledged else (source,):
-            node.next_counter()
-            if secured:
-                node.next_link_counter()
+        source.spend(secured=secured)
+        if acknowledged:
+            target.spend(secured=secured)
 
     def _attempt(self, transfer: Transfer) -> None:
         network, source, target = self._network, transfer.source, transfer.target
