@@ -36,6 +36,21 @@ _DERIVED: Final[dict[KeyId, Callable[[bytes], bytes]]] = {
 }
 
 
+def _data(message: Message, counter: int, payload: bytes = b"", block: Block | None = None) -> ApsFrame:
+    """The data frame of a message, or of a block of it."""
+    return ApsFrame(
+        aps.FrameType.DATA,
+        counter,
+        payload,
+        destination_endpoint=message.destination_endpoint,
+        cluster=message.cluster,
+        profile=message.profile,
+        source_endpoint=message.source_endpoint,
+        acknowledge=message.acknowledge,
+        block=block,
+    )
+
+
 class Carrier:
     """Says the frames of one network."""
 
@@ -67,47 +82,22 @@ class Carrier:
         return True
 
     def _one(self, way: Sequence[Node], message: Message, counter: int, payload: bytes, block: Block | None) -> bool:
-        frame = None
-        source, target = way[0], way[-1]
-        auxiliary = key = None
-        if message.secured:
-            key = self._network.link_key(source, target)
-            auxiliary = Auxiliary(KeyId.LINK, source.next_link_counter(), source.eui64)
-        if self._network.air.listened:
-            data = ApsFrame(
-                aps.FrameType.DATA,
-                counter,
-                payload,
-                destination_endpoint=message.destination_endpoint,
-                cluster=message.cluster,
-                profile=message.profile,
-                source_endpoint=message.source_endpoint,
-                acknowledge=message.acknowledge,
-                block=block,
-            )
-            frame = aps.encode(data, key, auxiliary)
-        return self.hop(way, frame)
+        frame = _data(message, counter, payload, block) if self._network.air.listened else None
+        return self._say(way, frame, secured=message.secured)
 
     def acknowledge(self, back: Sequence[Node], message: Message, counter: int, block: Block | None = None) -> bool:
         """The APS layer's acknowledgement of a message or of a block of it, over the way back: whether it got there."""
-        frame = None
+        frame = aps.acknowledgement(_data(message, counter), block) if self._network.air.listened else None
+        return self._say(back, frame, secured=message.secured)
+
+    def _say(self, way: Sequence[Node], frame: ApsFrame | None, *, secured: bool) -> bool:
+        """An APS frame over a way, protected by the link key of its ends if it is to be; None while nobody listens."""
+        source = way[0]
         auxiliary = key = None
-        source, target = back[0], back[-1]
-        if message.secured:
-            key = self._network.link_key(source, target)
+        if secured:
+            key = self._network.link_key(source, way[-1])
             auxiliary = Auxiliary(KeyId.LINK, source.next_link_counter(), source.eui64)
-        if self._network.air.listened:
-            answer = ApsFrame(
-                aps.FrameType.ACKNOWLEDGEMENT,
-                counter,
-                destination_endpoint=message.source_endpoint,
-                cluster=message.cluster,
-                profile=message.profile,
-                source_endpoint=message.destination_endpoint,
-                block=block,
-            )
-            frame = aps.encode(answer, key, auxiliary)
-        return self.hop(back, frame)
+        return self.hop(way, None if frame is None else aps.encode(frame, key, auxiliary))
 
     def command(self, way: Sequence[Node], payload: bytes | None, key_id: KeyId | None) -> bool:
         """An APS command over a way, protected by what follows from the link key of its ends, or by the network key
