@@ -57,8 +57,8 @@ MOST_METERS: Final = 8
 """Endpoints with a meter that it keeps, and that it looks at in one answer."""
 OFF_NETWORK_LOOK: Final = 15 * SECOND
 """How often it looks whether it is on the network."""
-LOOK_PERIOD: Final = 5 * MINUTE
-"""How often it looks whether all is well."""
+LOOK_PERIOD, WELL_PERIOD = 5 * MINUTE, 15 * MINUTE
+"""How often it looks whether all is well: while it was not when it looked last, and while it was."""
 SHORT_PAUSE, LONG_PAUSE, SEARCH_PERIOD = MINUTE, 35 * MINUTE, 6 * HOUR
 """Before the next search: the first pause while something is missing, the first while nothing is (a gas meter has woken
 up by then); each is twice the one before, up to the last."""
@@ -222,7 +222,13 @@ class Client:
         if now >= self._refresh_at:
             self._refresh()
             self._refresh_at = now + settings.refresh_period
-        self._schedule(min(self._search_at, self._refresh_at, now + LOOK_PERIOD))
+        self._schedule(min(self._search_at, self._refresh_at, now + (WELL_PERIOD if content else LOOK_PERIOD)))
+
+    def _look_soon(self) -> None:
+        """Something may be missing: look whether all is well before it would have."""
+        soon = self._display.clock.now + LOOK_PERIOD
+        if self._event is not None and soon < self._event.due:
+            self._schedule(soon)
 
     def _puzzles(self, known: Known) -> bool:
         """Whether a meter is silent, or has not said what it is and what it has counted: a mirror is empty at first."""
@@ -246,7 +252,9 @@ class Client:
         speaker, period = self.speaker, self._display.settings.report_period
         known = self._known.get(at)
         if METERING.id in clusters and (known is None or self._puzzles(known)) and self._has_room_for(at):
-            self._known.setdefault(at, Known(at))
+            if known is None:
+                self._known[at] = Known(at)
+                self._look_soon()
             for cluster in KEPT:
                 if cluster in clusters:
                     speaker.read(at, cluster, tuple(sorted(KEPT[cluster])))
@@ -408,6 +416,7 @@ class Client:
         cluster = arrival.message.cluster
         if cluster == zdo.Cluster.DEVICE_ANNOUNCE:
             self._curious_until = self._display.clock.now + CURIOUS_FOR
+            self._look_soon()
         if cluster not in _ANSWERS:
             return False
         try:

@@ -83,6 +83,7 @@ class _Twin:
         """Say so to everybody, and again after the period; without a network key nobody would listen."""
         network = self._network
         if self._member.network_key:
+            network.make_up()
             self._counter = max(self._counter + 1, self._member.node.counter + self._lead)
             self._sequence = self._sequence + 1 & 0xFF
             network.air.inject(self._frame())
@@ -131,6 +132,7 @@ def _duplicate(site: Site) -> End:
 
 def _counter_reset(site: Site) -> End:
     network, node = site.network, site.member.node
+    network.make_up()
     was = node.counter
     seen = max(was, site.number("seen"))
     for other in network.nodes():

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from emulator.device import NEVER
 from emulator.firmware import JoinSettings
 from emulator.gas import GasMeter
-from emulator.han.message import NOWHERE, Application, Arrival, Done, Late, Message
+from emulator.han.message import NOWHERE, Application, Arrival, Done, Late, Message, Repeated
 from emulator.han.node import Node
-from emulator.han.put_off import Standing, standing
+from emulator.han.put_off import Round, repeat
 from emulator.han.transport import FAST_POLL
 from emulator.nvm import Image, Saved
 from emulator.smart_energy.application import Application as SmartEnergy
@@ -43,6 +43,7 @@ class Member:
         "_awake_until",
         "_event",
         "_network",
+        "_round",
         "credentials",
         "device",
         "keyed_at",
@@ -76,6 +77,8 @@ class Member:
         self.late: Late | None = None
         """Its application, where that keeps no more of a report than what it was told last."""
         self._awake_until = 0
+        self._round: Round | None = None
+        device.reset.append(self._restarts)
         if isinstance(device, GasMeter):
             device.rescheduled.append(self._rescheduled)
 
@@ -111,8 +114,14 @@ class Member:
 
     def move(self, network: Network, channel: int) -> None:
         """Be where another hub's network is, found on that channel."""
+        self._network.changed()
         self._network = network
+        self._round = None
         self.radio.channel = channel
+
+    def _restarts(self) -> None:
+        """The device has lost its RAM: for some time it hears and says nothing."""
+        self._network.changed()
 
     def leave(self) -> None:
         """Forget the network."""
@@ -191,13 +200,31 @@ class Member:
         """Send a message to a short address."""
         self._network.transport.send(self.node, destination, message, done)
 
-    def standing(self, destination: int, make: Callable[[int], Message], *, secured: bool) -> Standing | None:
-        """What reports to a short address can be put off with; None where they have to be sent."""
-        return standing(self._network, self, destination, make, secured=secured)
+    def repeat(self, destination: int, report: Repeated) -> int | None:
+        """Have a report made and sent to a short address now and each period, as late as somebody looks: until when.
+        None where it has to be sent."""
+        return repeat(self._network, self, destination, report)
 
     def make_up(self) -> None:
         """Make and send what was put off."""
         self._network.make_up()
+
+    def break_off(self) -> None:
+        """Do that, and put off nothing of this device any more."""
+        if self._round is not None:
+            self._round.break_off()
+
+    @property
+    def round(self) -> Round:
+        """What it puts off."""
+        if self._round is None:
+            self._round = Round(self._network, self)
+        return self._round
+
+    def spend_sequences(self, count: int) -> int:
+        """Count so many messages that it has sent of itself: the sequence number of the one before them."""
+        assert isinstance(self._application, SmartEnergy)
+        return self._application.spend_sequences(count)
 
     def address_of(self, eui64: bytes) -> int | None:
         """The short address of a device of the network, None for a stranger."""

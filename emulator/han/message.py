@@ -7,10 +7,7 @@ relays; applications (:mod:`emulator.smart_energy`, the host of a radio processo
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
-
-if TYPE_CHECKING:
-    from emulator.han.put_off import Standing
+from typing import NamedTuple, Protocol, runtime_checkable
 
 COORDINATOR = 0x0000
 """Short address of the hub."""
@@ -72,6 +69,24 @@ class Late(Protocol):
         ...
 
 
+class Repeated(Protocol):
+    """A report of the same attributes every ``period`` ns, protected with a link key where it is ``secured``."""
+
+    @property
+    def period(self) -> int: ...
+
+    @property
+    def secured(self) -> bool: ...
+
+    def make(self, sequence: int) -> Message:
+        """The report with that sequence number, of the device as it is."""
+        ...
+
+    def go_on(self, due: int) -> None:
+        """It is not repeated any more: the next report, due at a rig instant, has to be sent."""
+        ...
+
+
 class Port(Protocol):
     """What the application of one device has of the network: whom it can send to, and its own address."""
 
@@ -84,15 +99,19 @@ class Port(Protocol):
         """Send a message to a short address, broadcast addresses included. Messages to one device keep their order."""
         ...
 
-    def standing(self, destination: int, make: Callable[[int], Message], *, secured: bool) -> Standing | None:
-        """What reports to a short address can be put off with until somebody looks; None where they have to be sent.
+    def repeat(self, destination: int, report: Repeated) -> int | None:
+        """Have a report made and sent to a short address now and each period, as late as somebody looks.
 
-        ``make`` makes one from its sequence number, as the device is then.
+        Returns until which rig instant; None where it has to be sent.
         """
         ...
 
     def make_up(self) -> None:
         """Make and send what was put off."""
+        ...
+
+    def break_off(self) -> None:
+        """Do that, and put off nothing of this device any more."""
         ...
 
     def address_of(self, eui64: bytes) -> int | None:

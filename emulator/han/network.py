@@ -363,7 +363,7 @@ class Network(RadioNetwork):
             return False
         entry.key = member.link_key = key
         member.keyed_at = self.hub.clock.now
-        self.version += 1  # its partners are introduced to it anew
+        self.changed()  # its partners are introduced to it anew
         self.hub.record("device_log_changed")
         member.device.commit()
         return True

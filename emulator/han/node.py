@@ -56,11 +56,11 @@ class Node:
         """Its EUI-64."""
         return self.radio.eui64
 
-    def spend(self, *, secured: bool) -> None:
-        """One more frame that the network key protects, and a link key too where it is ``secured``."""
-        self.counter += 1
+    def spend(self, *, secured: bool, count: int = 1) -> None:
+        """So many more frames that the network key protects, and a link key too where they are ``secured``."""
+        self.counter += count
         if secured:
-            self.link_counter += 1
+            self.link_counter += count
         if self.counter > self._reserved or self.link_counter > self._reserved:
             self._reserve()
 
@@ -82,7 +82,8 @@ class Node:
 
     def _reserve(self) -> None:
         used = max(self.counter, self.link_counter)
-        self._reserved = used + RESERVED_AHEAD
+        beyond = (used - self._reserved - 1) % (RESERVED_AHEAD + 1)  # frames since it was due, where many are counted
+        self._reserved = used - beyond + RESERVED_AHEAD
         if not self._keep():
             self._reserved = used  # the next frame tries again
 

@@ -5,7 +5,7 @@ A :class:`RadioNetwork` knows no device log and lets nobody in; that is :mod:`em
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -14,9 +14,9 @@ from emulator.han.air import Air
 from emulator.han.carrier import Carrier
 from emulator.han.hearing import Blocks, hear
 from emulator.han.medium import FIRST_CHANNEL, LAST_CHANNEL, Link, Medium, Place, Radio
-from emulator.han.message import COORDINATOR, NOWHERE, Application, Arrival, Done, Message
+from emulator.han.message import COORDINATOR, NOWHERE, Application, Arrival, Done, Message, Repeated
 from emulator.han.node import Node
-from emulator.han.put_off import Standing
+from emulator.han.put_off import Round
 from emulator.han.transport import Transport
 from emulator.han.wake_ups import WakeUps
 from emulator.nvm import Image, Saved
@@ -90,10 +90,9 @@ class RadioNetwork:
         "network_key",
         "node",
         "pan_id",
+        "rounds",
         "settings",
         "transport",
-        "unmade",
-        "version",
         "wake_ups",
         "ways_until",
     )
@@ -127,10 +126,8 @@ class RadioNetwork:
         self.carrier = Carrier(self)
         self.transport = Transport(self)
         self.wake_ups = WakeUps(self)
-        self.unmade: list[Standing] = []
-        """Reports that were put off."""
-        self.version = 0
-        """Changes with whatever bears on how messages go."""
+        self.rounds: list[Round] = []
+        """Of devices that put off reports."""
         self.air.listening = self._listened_to
         self._host: Host | None = None
         self._application: Application | None = None
@@ -152,12 +149,12 @@ class RadioNetwork:
     @host.setter
     def host(self, host: Host | None) -> None:
         self._host = host
-        self.version += 1
+        self.changed()
         if host is not None:
             self.wake_ups.watch()
 
     def _listened_to(self) -> None:
-        self.version += 1
+        self.changed()
         self.wake_ups.watch()
 
     @property
@@ -214,6 +211,7 @@ class RadioNetwork:
 
     def expected_counter(self, receiver: Node, sender: bytes) -> int:
         """The least frame counter that ``receiver`` takes from a sender: what it is at, or what a stranger used."""
+        self.make_up()
         node = self.node_of(sender)
         return max(self._floors.get((receiver, sender), 0), 0 if node is None else node.counter)
 
@@ -224,12 +222,12 @@ class RadioNetwork:
         self._floors[receiver, sender] = counter + 1
         while len(self._floors) > MOST_FLOORS:
             del self._floors[next(iter(self._floors))]
-        self.version += 1
+        self.changed()
 
     def forgive_counters(self, sender: bytes) -> None:
         """What others have seen of a sender's frame counters, beyond what it is at, is forgotten."""
         self._floors = {known: floor for known, floor in self._floors.items() if known[1] != sender}
-        self.version += 1
+        self.changed()
 
     @property
     def disturbed(self) -> bool:
@@ -333,7 +331,7 @@ class RadioNetwork:
 
     def forget_ways(self) -> None:
         """Something has changed on which ways depend."""
-        self.version += 1
+        self.changed()
         self._ways.clear()
 
     def way(self, member: Member) -> int | None:
@@ -388,16 +386,23 @@ class RadioNetwork:
         """Send a message from the coordinator."""
         self.transport.send(self.node, destination, message, done)
 
-    def standing(self, destination: int, make: Callable[[int], Message], *, secured: bool) -> None:
+    def repeat(self, destination: int, report: Repeated) -> None:
         """What the coordinator reports it sends at once."""
-        del destination, make, secured
+        del destination, report
 
     def make_up(self) -> None:
-        """Make and send what devices put off, in order of time."""
-        if self.unmade:
-            unmade, self.unmade = self.unmade, []
-            for report in sorted(unmade, key=lambda item: item.instant):
-                report.deliver()
+        """Make and send what devices put off."""
+        for each in self.rounds:
+            each.catch_up()
+
+    def break_off(self) -> None:
+        """The coordinator has put off nothing."""
+
+    def changed(self) -> None:
+        """Something has changed that bears on how messages go: what devices put off is made, and they put off nothing
+        until they have looked at how things are."""
+        for each in tuple(self.rounds):
+            each.break_off()
 
     def eui64_of(self, address: int) -> bytes | None:
         """The EUI-64 that goes with a short address, None for a stranger's."""

@@ -106,6 +106,13 @@ class Transport:
         """What :meth:`_attempt` comes to where nothing is lost and nobody listens, without looking at each frame."""
         network = self._network
         self.spend(source, target, secured=message.secured, acknowledged=message.acknowledge)
+        self.land(source, target, message, way, network.hub.clock.now + network.hop_time, done)
+
+    def land(
+        self, source: Node, target: Node, message: Message, way: Way, instant: int, done: Done | None = None
+    ) -> None:
+        """A message of one frame that is on the air arrives at a rig instant, if the target is awake then."""
+        network = self._network
         address = source.address  # as Transfer has it
 
         def arrive() -> None:
@@ -116,18 +123,17 @@ class Transport:
                 done(True)
             network.arrive(target, Arrival(address, source.eui64, message, False, way.rssi, way.lqi))
 
-        clock = network.hub.clock
-        clock.schedule(clock.now + network.hop_time, arrive)
+        network.hub.clock.schedule(instant, arrive)
 
     def introduce(self, source: Node, target: Node) -> bool:
         """See to it that two nodes have a key to protect their messages by: whether they have."""
         return self._partners.introduce(source, target)
 
-    def spend(self, source: Node, target: Node, *, secured: bool, acknowledged: bool) -> None:
-        """Count what a message of one frame takes of the frame counters."""
-        source.spend(secured=secured)
+    def spend(self, source: Node, target: Node, *, secured: bool, acknowledged: bool, count: int = 1) -> None:
+        """Count what so many messages of one frame take of the frame counters."""
+        source.spend(secured=secured, count=count)
         if acknowledged:
-            target.spend(secured=secured)
+            target.spend(secured=secured, count=count)
 
     def _attempt(self, transfer: Transfer) -> None:
         network, source, target = self._network, transfer.source, transfer.target

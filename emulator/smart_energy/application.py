@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from emulator.firmware import EndpointSettings, ReportTo
 from emulator.han.message import NOWHERE, Arrival, Message, Port
-from emulator.han.put_off import Standing
 from emulator.meter import Meter
 from emulator.nvm import Image, Saved
 from emulator.smart_energy import clock, memory, receiving, zdo
@@ -53,6 +52,26 @@ def _report(reporter: Reporter, endpoint: int, sequence: int, records: bytes) ->
     target = reporter.target
     payload = _REPORT_HEAD + _SEQUENCES[sequence] + _REPORT + records
     return Message(target.profile, reporter.cluster, reporter.endpoint, endpoint, payload, target.secured)
+
+
+class _Repeated:
+    """All attributes of a reporter, reported to one endpoint each period."""
+
+    __slots__ = ("_endpoint", "_reporter", "period", "secured")
+
+    def __init__(self, reporter: Reporter, endpoint: int) -> None:
+        self._reporter = reporter
+        self._endpoint = endpoint
+        self.period = reporter.period
+        self.secured = reporter.target.secured
+
+    def make(self, sequence: int) -> Message:
+        """The report with that sequence number, of the device as it is."""
+        return _report(self._reporter, self._endpoint, sequence, self._reporter.records())
+
+    def go_on(self, due: int) -> None:
+        """The next report has to be sent."""
+        self._reporter.go_on(due)
 
 
 class Application:
@@ -169,7 +188,7 @@ class Application:
             receiver_on=not sleeps,
             transfer=self.transfer,
             bindings=self.bindings,
-            changed=self.commit,
+            changed=self._bound,
             leave=self.leave,
             neighbours=None if self.neighbours is None else self.neighbours(),
         )
@@ -178,6 +197,11 @@ class Application:
     def online(self) -> bool:
         """Whether the device is on the network, and has power."""
         return self.device.mains and self.port.address != NOWHERE
+
+    def _bound(self) -> bool:
+        """Bindings have changed: whether they are safe."""
+        self.port.break_off()
+        return self.commit()
 
     def commit(self) -> bool:
         """Keep what has changed: whether it is safe."""
@@ -322,28 +346,14 @@ class Application:
         for address, endpoint in self._receivers(reporter):
             self.port.send(address, _report(reporter, endpoint, sequence, records))
 
-    def put_off(self, reporter: Reporter) -> bool:
-        """Report all attributes of a reporter when somebody looks, as they are now: False where that would not do."""
-        sequence = self._sequence + 1 & 0xFF
-        if reporter.standing is None or not reporter.standing.put_off(sequence):
-            reporter.standing = self._standing(reporter)
-            if reporter.standing is None or not reporter.standing.put_off(sequence):
-                return False
-        self._sequence = sequence
-        return True
-
-    def _standing(self, reporter: Reporter) -> Standing | None:
-        """What a reporter's reports can be put off with, where they have one receiver."""
-        self.port.make_up()
+    def repeat(self, reporter: Reporter) -> int | None:
+        """Have all attributes of a reporter reported now and each period, as late as somebody looks, where that can be
+        and they have one receiver: until which rig instant."""
         receivers = self._receivers(reporter)
         if len(receivers) != 1:
             return None
         ((address, endpoint),) = receivers
-
-        def make(sequence: int) -> Message:
-            return _report(reporter, endpoint, sequence, reporter.records())
-
-        return self.port.standing(address, make, secured=reporter.target.secured)
+        return self.port.repeat(address, _Repeated(reporter, endpoint))
 
     def _receivers(self, reporter: Reporter) -> list[tuple[int, int]]:
         """Short addresses and endpoints of those on the network that a report goes to."""
@@ -386,8 +396,15 @@ class Application:
 
     def next_sequence(self) -> int:
         """Sequence number of the next frame."""
-        self._sequence = self._sequence + 1 & 0xFF
-        return self._sequence
+        if self.device.owed is not None:
+            self.device.owed()  # what was put off comes before
+        return self.spend_sequences(1) + 1 & 0xFF
+
+    def spend_sequences(self, count: int) -> int:
+        """Count so many frames: the sequence number of the one before them."""
+        before = self._sequence
+        self._sequence = before + count & 0xFF
+        return before
 
     def command_message(self, head: Message, command: int, values: Mapping[str, Any], direction: Direction) -> Message:
         """A command of the cluster of ``head``, from and to its endpoints."""

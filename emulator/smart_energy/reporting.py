@@ -16,7 +16,6 @@ from protocols.zigbee.zcl.foundation import Record, Reporting, encode_records
 from protocols.zigbee.zcl.types import ANALOG, Value, is_invalid
 
 if TYPE_CHECKING:
-    from emulator.han.put_off import Standing
     from emulator.smart_energy.application import Application
 
 MAX_REPORTERS: Final = 16
@@ -81,11 +80,11 @@ class Reporter:
     __slots__ = (
         "_application",
         "_event",
-        "_period",
+        "_put_off",
         "cluster",
         "endpoint",
         "entries",
-        "standing",
+        "period",
         "target",
     )
 
@@ -95,15 +94,16 @@ class Reporter:
         self.cluster = cluster
         self.target = target
         self.entries: dict[int, Entry] = {}
-        self.standing: Standing | None = None
-        """What reports are put off with until somebody looks, None where they are sent."""
         self._event: Event | None = None
-        self._period = 0
+        self._put_off = False
+        """Whether what is due before the event is put off until somebody looks."""
+        self.period = 0
         """How often all attributes are reported together whatever they are, ns; 0 where it is not so simple."""
 
     def configure(self, slot: Slot, minimum: int, maximum: int, change: Value, last: Value = None) -> None:
         """Report an attribute from now on, s; ``last`` is what is known of it, None for nothing: then the first look
         reports it."""
+        self.pause()
         application = self._application
         now = application.device.clock.now
         entry = Entry(slot, minimum * SECOND, maximum * SECOND, change, now, application.report_look)
@@ -113,9 +113,9 @@ class Reporter:
 
     def stop(self, attribute: int) -> bool:
         """Report an attribute no more: whether anything is left to report."""
+        self.pause()
         self.entries.pop(attribute, None)
-        if not self.entries:
-            self.pause()
+        self.resume()
         return bool(self.entries)
 
     @property
@@ -125,6 +125,8 @@ class Reporter:
 
     def pause(self) -> None:
         """Nothing is reported for now."""
+        if self._put_off:
+            self._application.port.break_off()
         if self._event is not None:
             self._event.cancel()
             self._event = None
@@ -134,7 +136,7 @@ class Reporter:
         self.pause()
         kinds = {(entry.watched, entry.maximum, entry.due // _TOGETHER) for entry in self.entries.values()}
         watched, maximum, _ = next(iter(kinds), (0, 0, 0))
-        self._period = maximum if len(kinds) == 1 and not watched else 0
+        self.period = maximum if len(kinds) == 1 and not watched else 0
         clock = self._application.device.clock
         due = min((self._next(entry) for entry in self.entries.values()), default=_NEVER)
         if due != _NEVER:
@@ -147,9 +149,21 @@ class Reporter:
         look = self._application.device.clock.now + entry.watched
         return look if look < entry.due else entry.due
 
+    def go_on(self, due: int) -> None:
+        """Nothing is put off any more: the next report is due at a rig instant."""
+        self._put_off = False
+        for entry in self.entries.values():
+            entry.sent, entry.due = due - self.period, due
+        if self._event is not None:
+            self._event.cancel()
+        self._event = self._application.device.clock.schedule(due, self._fire)
+
     def _fire(self) -> None:
         self._event = None
         application = self._application
+        if self._put_off:
+            application.port.break_off()  # and come back at once
+            return
         device = application.device
         if not application.online:
             return  # until it is back
@@ -158,11 +172,9 @@ class Reporter:
         if now < device.ready_at:
             self._event = clock.schedule(device.ready_at, self._fire)
             return
-        if self._period and application.put_off(self):
-            due = now + self._period
-            for entry in self.entries.values():
-                entry.sent, entry.due = now, due
-            self._event = clock.schedule(due, self._fire)
+        if self.period and (until := application.repeat(self)) is not None:
+            self._put_off = True
+            self._event = clock.schedule(until, self._fire)
             return
         soon = now + _TOGETHER
         application.attend()

@@ -109,6 +109,7 @@ def hub_of(desk: Desk, premises: str) -> Hub:
 def look(hub: Hub) -> HanState:
     """The HAN that a hub formed, as it is now."""
     han = hub.han
+    han.make_up()
     now = hub.clock.now
     entries: list[LogEntry] = []
     for entry in han.log:

@@ -85,6 +85,9 @@ class FakePort:
     def make_up(self) -> None:
         """Nothing is late here."""
 
+    def break_off(self) -> None:
+        """Nothing is late here."""
+
     def eui64_of(self, address: int) -> bytes | None:
         return next((eui64 for eui64, short in PLACES.items() if short == address), None)
 
@@ -356,7 +359,7 @@ def test_a_meter_that_is_silent_is_marked_and_looked_for_again(met: Bench) -> No
     assert met.text == "345 W\nElectricity 001234.567 kWh"
     assert len(met.searches()) <= 1
     met.taken()
-    met.wait(300)
+    met.wait(900)
     assert met.text == "345 W (old)\nElectricity 001234.567 kWh"
     assert met.searches()
     met.introduce()

@@ -102,5 +102,6 @@ def test_partners_of_a_new_link_key_are_introduced_anew_whoever_listens() -> Non
         clock.advance_to(START + 10 * MINUTE)
         assert premises.hub.han.update_link_key(premises.electricity.identity.eui64)
         clock.advance_to(START + 12 * MINUTE)
+        premises.hub.han.make_up()
         found.append([(node.counter, node.link_counter) for node in premises.hub.han.nodes()])
     assert found[0] == found[1]

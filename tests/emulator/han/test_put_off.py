@@ -30,6 +30,7 @@ def known(premises: Premises) -> Any:
     """All that the display knows, when it heard it, and what its frames have come to."""
     assert premises.display is not None and premises.hub is not None and premises.electricity is not None
     display, han = premises.display, premises.hub.han
+    han.make_up()
     meters = [(known.at, known.heard_at, known.values) for known in display.client._known.values()]
     counters = [
         (node.counter, node.link_counter) for node in (han.member(display).node, han.member(premises.electricity).node)
@@ -37,20 +38,31 @@ def known(premises: Premises) -> Any:
     return meters, counters, display.text
 
 
-DURATIONS = st.integers(1, 600).map(lambda count: count * SECOND + 3_000_000)
-"""Never within the millisecond that a report is on the air, where one that was put off counts as there already."""
+DURATIONS = st.one_of(
+    st.integers(1, 600).map(lambda count: count * SECOND),
+    st.integers(1, 2000).map(lambda count: count * SECOND // 2000),
+    st.integers(1, 4000 * SECOND),
+    st.just(0),
+)
 DEEDS: dict[str, Callable[[Premises], object]] = {
     "look at the display": lambda premises: premises.display and premises.display.text,
     "look at the meter": lambda premises: premises.electricity and premises.electricity.settle(),
     "another load": lambda premises: (
         premises.electricity
-        and premises.electricity.set_load(Constant((1000 + premises.electricity.time % 5000) * MICRO))
+        and premises.electricity.set_load(Constant((1000 + premises.electricity.clock.now % 5000) * MICRO))
     ),
     "meter off": lambda premises: (
         premises.electricity and premises.electricity.mains and premises.electricity.power_off()
     ),
     "meter on": lambda premises: (
         premises.electricity and not premises.electricity.mains and premises.electricity.power_on()
+    ),
+    "display off": lambda premises: premises.display and premises.display.mains and premises.display.power_off(),
+    "display on": lambda premises: premises.display and not premises.display.mains and premises.display.power_on(),
+    "ask the time": lambda premises: (
+        premises.hub
+        and premises.electricity
+        and premises.hub.han.member(premises.electricity).application.synchronise()
     ),
     "disturb": lambda premises: premises.hub and premises.hub.han.medium.burst(7 * SECOND, level=20),
     "nothing": lambda premises: None,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from emulator.device import Device
-from emulator.han.message import Arrival, Done, Message
+from emulator.han.message import Arrival, Done, Message, Repeated
 from emulator.smart_energy.application import Application
 from protocols.zigbee import zdo
 from protocols.zigbee.zcl.clusters import decode_command, encode_command
@@ -35,10 +35,13 @@ class Air:
         if done is not None:
             done(True)
 
-    def standing(self, destination: int, make: Any, *, secured: bool) -> None:
+    def repeat(self, destination: int, report: Repeated) -> None:
         """Everything is sent."""
 
     def make_up(self) -> None:
+        """Nothing was put off."""
+
+    def break_off(self) -> None:
         """Nothing was put off."""
 
     def address_of(self, eui64: bytes) -> int | None:
