@@ -52,10 +52,10 @@ class Transfer:
         self.done = done
         self.tries = 0
 
-    def end(self, delivered: bool) -> None:
-        """It has arrived, or never will."""
+    def fail(self) -> None:
+        """It never will arrive."""
         if self.done is not None:
-            self.done(delivered)
+            self.done(False)
 
 
 class Transport:
@@ -120,10 +120,17 @@ class Transport:
                 self._attempt(Transfer(source, target, message, source.next_aps(), done))
                 return
             if done is not None:
-                done(True)
+                self._acknowledge(message, done, network.hop_time)
             network.arrive(target, Arrival(address, source.eui64, message, False, way.rssi, way.lqi))
 
         network.hub.clock.schedule(instant, arrive)
+
+    def _acknowledge(self, message: Message, done: Done, duration: int) -> None:
+        """A message has arrived: where it asks for an acknowledgement the sender knows when that is back."""
+        if message.acknowledge:
+            self._later(duration, lambda: done(True))
+        else:
+            done(True)
 
     def introduce(self, source: Node, target: Node) -> bool:
         """See to it that two nodes have a key to protect their messages by: whether they have."""
@@ -153,14 +160,15 @@ class Transport:
         if transfer.message.acknowledge and transfer.tries < APS_TRIES and self._network.awake(transfer.source):
             self._attempt(transfer)
         else:
-            transfer.end(False)
+            transfer.fail()
 
     def _arrive(self, transfer: Transfer, way: Sequence[Node]) -> None:
         network, target = self._network, transfer.target
         if not network.awake(target):
             self._later(ACK_WAIT, lambda: self._again(transfer))
             return
-        transfer.end(True)
+        if transfer.done is not None:
+            self._acknowledge(transfer.message, transfer.done, (len(way) - 1) * network.hop_time)
         link = network.medium.link(way[-2].radio, target.radio)
         network.arrive(target, Arrival(transfer.address, transfer.source.eui64, transfer.message, False, *link[:2]))
 

@@ -50,6 +50,8 @@ from protocols.zigbee.ash_frames import (
 )
 
 VERSION: Final = 2
+_FLAG: Final = bytes((FLAG,))
+_ODD: Final = frozenset((CANCEL, SUBSTITUTE, XON, XOFF))
 
 
 @dataclass(slots=True)
@@ -137,6 +139,18 @@ class _Link:
     def receive(self, octets: bytes, now: int) -> list[Event]:
         """Take what the line brought. Raises nothing, whatever the octets; holds at most one frame."""
         events: list[Event] = []
+        if not self._discarding and len(self._raw) + len(octets) < MAX_RAW and not _ODD.intersection(octets):
+            *frames, rest = (self._raw + octets).split(_FLAG)  # the usual case, without looking at each octet
+            self._raw = rest
+            for frame in frames:
+                if frame:
+                    self._frame(bytes(frame), now, events)
+        else:
+            self._receive_any(octets, now, events)
+        self._fill(now)
+        return events
+
+    def _receive_any(self, octets: bytes, now: int, events: list[Event]) -> None:
         for octet in octets:
             if octet == FLAG:
                 raw, discarding = bytes(self._raw), self._discarding
@@ -154,8 +168,6 @@ class _Link:
                 self._discarding = True
             elif octet not in (XON, XOFF) and not self._discarding:
                 self._raw.append(octet)
-        self._fill(now)
-        return events
 
     def timeout(self, now: int) -> list[Event]:
         """Do what is due at ``now``: send again, or give the link up."""

@@ -39,9 +39,10 @@ def _mask() -> bytes:
 
 
 _MASK: Final = _mask()
+_FLAG: Final = bytes((FLAG,))
+_RESERVED: Final = frozenset((FLAG, ESCAPE, XON, XOFF, SUBSTITUTE, CANCEL))
 _STUFFED: Final = {
-    octet: bytes((ESCAPE, octet ^ 0x20)) if octet in (FLAG, ESCAPE, XON, XOFF, SUBSTITUTE, CANCEL) else bytes((octet,))
-    for octet in range(256)
+    octet: bytes((ESCAPE, octet ^ 0x20)) if octet in _RESERVED else bytes((octet,)) for octet in range(256)
 }
 
 
@@ -55,7 +56,9 @@ def encode(control: int, data: bytes = b"") -> bytes:
     """A frame as it is on the line, with CRC, stuffing and flag. ``data`` of a DATA frame is randomised before."""
     body = bytes((control,)) + data
     body += crc_hqx(body, 0xFFFF).to_bytes(2, "big")
-    return b"".join([_STUFFED[octet] for octet in body]) + bytes((FLAG,))
+    if _RESERVED.isdisjoint(body):
+        return body + _FLAG
+    return b"".join([_STUFFED[octet] for octet in body]) + _FLAG
 
 
 def decode(raw: bytes) -> tuple[int, bytes]:

@@ -113,13 +113,15 @@ def place(home: Home, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Place:
     return made
 
 
-def test_a_message_takes_a_hop(place: Place) -> None:
+def test_a_message_takes_a_hop_and_its_acknowledgement_another(place: Place) -> None:
     place.send(place.esme, place.message())
     place.after(place.han.hop_time - 1)
     assert place.heard(place.esme.device) == []
     place.after(1)
     (arrival,) = place.heard(place.esme.device)
     assert (arrival.source, arrival.source_eui64, arrival.message) == (0, place.hub.identity.eui64, place.message())
+    assert place.outcomes == []
+    place.after(place.han.hop_time)
     assert place.outcomes == [True]
 
 
