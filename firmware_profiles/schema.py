@@ -145,7 +145,7 @@ class Han(Strict):
 
     ``registered_key`` is what a client registers a device with. ``kinds`` gives kinds of device the number that a
     client registers them with; any other number stands for any kind. ``hop_ms`` is what a frame takes from one radio
-    to the next: assumed, and less than the 1.5 to 4 ms of a real frame, for which rigs need not wait.
+    to the next: assumed, and somewhat less than the 1.5 to 4 ms of a real frame, for which rigs need not wait.
     ``key_establishment`` is whether a new device and the hub make a new link key (CBKE).
     """
 
@@ -154,7 +154,7 @@ class Han(Strict):
     join_timeout_s: Annotated[int, Field(ge=1, le=3600)]
     registered_key: Literal["link key", "install code"]
     kinds: dict[Literal["electricity", "gas", "display"], Annotated[int, Field(ge=0, le=255)]] = {}
-    hop_ms: Annotated[float, Field(ge=0, le=1000)] = 0.5
+    hop_ms: Annotated[float, Field(ge=0, le=1000)] = 1.0
     key_establishment: bool = False
 
 

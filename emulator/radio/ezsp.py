@@ -165,6 +165,9 @@ class EzspStack(Stack):
                     self._discard(why)
                 case _:
                     pass
+        # What comes of commands at this very instant, where the air takes no time, goes with the answers.
+        self.device.clock.advance_to(self.device.clock.now)
+        self._tell(now)
         return self._output()
 
     def _output(self) -> bytes:
