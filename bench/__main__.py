@@ -12,6 +12,7 @@ from bench.figures import heading, row
 PARTS = {
     "sansio": "bench.against",
     "lines": "bench.lines",
+    "busy": "bench.busy",
     "scale": "bench.scale",
     "tokens": "bench.tokens",
     "zigbee": "bench.zigbee",

@@ -123,13 +123,16 @@ def together(lines: list[Line], size: int, seconds: float) -> tuple[float, int]:
 
 
 @contextmanager
-def rig(count: int) -> Iterator[tuple[list[Path], int]]:
-    """``smets1 up`` with so many electricity meters on terminals; their links and the process."""
+def rig(count: int, extra: str = "") -> Iterator[tuple[list[Path], int]]:
+    """``smets1 up`` with so many electricity meters on terminals; their links and the process.
+
+    ``extra`` is more of the rig file.
+    """
     with folder() as place:
         (place / "rig.toml").write_text(
             f'seed = 1\n[[premises]]\nname = "p"\ncount = {count}\n'
             f'[premises.electricity.keys]\n"{READER}.secret" = "{SECRET.hex()}"\n'
-            '[premises.electricity.ports]\noptical = "pty:./{premises}"\n'
+            f'[premises.electricity.ports]\noptical = "pty:./{{premises}}"\n{extra}'
         )
         process = subprocess.Popen(
             [sys.executable, "-m", "rigs", "up", "rig.toml"],

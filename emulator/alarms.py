@@ -30,17 +30,20 @@ ALERT = "alert"
 """Under this name a device keeps the code of its last alert, beside those of its logs."""
 
 
-def follow(device: Device, reaction: Reaction) -> None:
-    """Set and clear the bits that go with an event; a new alarm is pushed where a destination is set up."""
+def follow(device: Device, reaction: Reaction, *, at_once: bool = False) -> None:
+    """Set and clear the bits that go with an event; a new alarm is pushed where a destination is set up.
+
+    ``at_once`` is for a device that will not be there any more when its push setups would have it tell.
+    """
     device.errors = device.errors & ~reaction.error_over | reaction.error
     before = device.alarms & ~reaction.alarm_over
     heard = reaction.alarm and reaction.alarm & device.setting(FILTER, ALL)
     device.alarms = before | heard
     if device.alarms != before:
-        _tell(device, ALARM_PUSH)
+        _tell(device, ALARM_PUSH, at_once)
     for code, setup in reaction.alerts:
         device.event_codes[ALERT] = code
-        _tell(device, setup)
+        _tell(device, setup, at_once)
 
 
 def clear_errors(device: Device, value: int) -> None:
@@ -55,9 +58,12 @@ def clear_alarms(device: Device, value: int) -> None:
     device.record("alarm_register_cleared")
 
 
-def _tell(device: Device, logical_name: bytes) -> None:
+def _tell(device: Device, logical_name: bytes, at_once: bool) -> None:
     """What cannot be collected or has no room to wait is not told of: there is nobody to refuse it to."""
     setup = PushSetup(logical_name)
     if setup.destined(device):
         with suppress(AccessRefused):
-            setup.push_later(device)
+            if at_once:
+                setup.push_now(device)
+            else:
+                setup.push_later(device)

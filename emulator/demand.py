@@ -63,7 +63,8 @@ class Demand:
     def current(self, metering: Metering, clock: DeviceClock, t: int) -> int:
         """current_average_value at rig instant ``t``, W."""
         self.update(metering, clock, t)
-        return self._average(metering.imported(t))
+        stuck = metering.wrongs.demand
+        return self._average(metering.imported(t)) if stuck is None else stuck
 
     def update(self, metering: Metering, clock: DeviceClock, t: int) -> None:
         """Close every period that has ended by rig instant ``t``."""
@@ -74,7 +75,7 @@ class Demand:
             return
         boundary = self._next_boundary(metering, clock, length)
         while boundary <= last:
-            self._close(boundary, metering.imported(clock.rig(boundary)))
+            self._close(boundary, metering, clock.rig(boundary))
             boundary += length
 
     def reset(self, metering: Metering, clock: DeviceClock, t: int) -> None:
@@ -94,7 +95,7 @@ class Demand:
         """next_period of class 5: the current period ends now, before its time."""
         self.update(metering, clock, t)
         closed = self.closed
-        self._close(clock.utc(t), metering.imported(t))
+        self._close(clock.utc(t), metering, t)
         self.closed = closed
 
     def _next_boundary(self, metering: Metering, clock: DeviceClock, length: int) -> int:
@@ -103,13 +104,17 @@ class Demand:
         begun = clock.utc(metering.start)
         return begun - begun % length + length
 
-    def _close(self, boundary: int, amount: int) -> None:
-        self.last = self._average(amount)
+    def _close(self, boundary: int, metering: Metering, t: int) -> None:
+        amount = metering.imported(t)
+        average = self._average(amount)
         self._amounts.append(amount)
         del self._amounts[0]
         self.closed = self.started = boundary
-        if self.last > self.maximum:
-            self.maximum, self.maximum_at = self.last, boundary
+        if metering.wrongs.demand is not None:
+            return
+        self.last = average
+        if average > self.maximum:
+            self.maximum, self.maximum_at = average, boundary
 
     def _average(self, amount: int) -> int:
         return (amount - self._amounts[0]) // (self.period * self.periods * SECOND * MICRO)

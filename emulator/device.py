@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from emulator import alarms
 from emulator.buffers import Buffer
 from emulator.cosem.view import InternalView
+from emulator.device_clock import NEVER as NEVER
 from emulator.device_clock import DeviceClock
 from emulator.events import EventName
 from emulator.firmware import FirmwareProfile, Trigger
 from emulator.image_transfer import ImageTransfer
-from emulator.nvm import Image, Keeper, Saved
+from emulator.nvm import Image, Keeper, Saved, encoded
 from emulator.security import KeyRing, SecurityState
 from emulator.time import DAY, SECOND, Clock, Event, stream
+from emulator.troubles import ClockWrites
 from protocols import obis
 from protocols.dlms import axdr
 from protocols.dlms.datetime import days_of
@@ -31,9 +33,8 @@ from protocols.dlms.objects import AccessRefused
 if TYPE_CHECKING:
     from emulator.han.message import Application, Port
     from emulator.lines import Lines
-
-NEVER = 1 << 63
-"""An instant after every other, ns."""
+    from emulator.taps import Taps
+    from emulator.troubles import Feed, Troubles
 
 LAST_TIME = days_of(2100, 1, 1) * DAY
 """Device UTC, ns, that a clock can no longer be set to."""
@@ -109,6 +110,7 @@ class Device:
         "_image",
         "_security",
         "_settling",
+        "_watchdog",
         "_work",
         "alarms",
         "boots",
@@ -116,7 +118,9 @@ class Device:
         "device_clock",
         "errors",
         "event_codes",
+        "feed",
         "firmware",
+        "hung",
         "identity",
         "installed_at",
         "internal",
@@ -135,7 +139,9 @@ class Device:
         "started_at",
         "switched_off_at",
         "switched_off_local",
+        "taps",
         "time",
+        "troubles",
         "uplink",
         "values",
         "version",
@@ -161,6 +167,14 @@ class Device:
         """Error and alarm register, 32 bits each."""
         self.open_covers: frozenset[Cover] = frozenset()
         self.lines: Lines | None = None
+        self.taps: Taps | None = None
+        """What is laid in the way of its APDUs and objects; see :mod:`emulator.taps`."""
+        self.troubles: Troubles | None = None
+        """What is wrong with its hardware."""
+        self.feed: Feed | None = None
+        """What reaches it of mains that are not as they should be."""
+        self.hung = False
+        """Whether its firmware hangs."""
         self.uplink: Device | None = None
         """The hub through which it is reached."""
         self.keeper: Keeper | None = None
@@ -178,6 +192,7 @@ class Device:
         self._image: ImageTransfer | None = None
         self._settling = False
         self._work: _Work | None = None
+        self._watchdog: Event | None = None
         self.version = firmware.version
         self.mains = True
         self.boots = 1
@@ -236,10 +251,14 @@ class Device:
 
         A valid clock moved by no more than the shift limit has been adjusted, which is logged and no more; otherwise it
         has been set, and the interval under way is marked. ValueError for a time before 1970 or after 2099, which no
-        meter takes for the present.
+        meter takes for the present, and for a clock that cannot be set.
         """
         if not 0 < utc < LAST_TIME:
             raise ValueError("a clock can be set to the years 1970 to 2099")
+        if self.troubles is not None and self.troubles.clock_writes is not ClockWrites.TAKEN:
+            if self.troubles.clock_writes is ClockWrites.REFUSED:
+                raise ValueError(f"{self.identity.device_id}: its clock takes no time")
+            return
         self.settle()
         within = abs(utc - self.utc) <= self.setting(SHIFT_LIMIT, 0) * SECOND
         adjusted = within and not self.device_clock.invalid
@@ -271,10 +290,11 @@ class Device:
             found = self._buffers[name] = Buffer(self, self.firmware.buffers[name])
         return found
 
-    def record(self, event: EventName) -> None:
+    def record(self, event: EventName, *, at_once: bool = False) -> None:
         """Log an event, by the emulator's name of it, in every log whose profile has a code for it.
 
-        Bits of the error and alarm registers that go with it are set and cleared.
+        Bits of the error and alarm registers that go with it are set and cleared. What is to be told of it is told
+        ``at_once``, or when its push setups say.
         """
         self.settle()
         reaction = self.firmware.reactions.get(event)
@@ -282,7 +302,7 @@ class Device:
             for name, code in reaction.logs:
                 self.event_codes[name] = code
                 self.buffer(name).append()
-            alarms.follow(self, reaction)
+            alarms.follow(self, reaction, at_once=at_once)
         if self.keeper is not None:
             self.keeper.touch()
         for observer in self.observers:
@@ -332,8 +352,8 @@ class Device:
 
     @property
     def ready(self) -> bool:
-        """Powered and booted: its ports answer."""
-        return self.mains and self.clock.now >= self.ready_at
+        """Powered and booted, and its firmware runs: its ports answer."""
+        return self.mains and self.clock.now >= self.ready_at and not self.hung
 
     @property
     def uptime(self) -> int:
@@ -342,29 +362,46 @@ class Device:
 
     def power_off(self) -> None:
         """Cut the mains. RAM is lost; the clock runs on from its reserve."""
+        if self.feed is not None:
+            self.feed.waits = False
         self.settle()
         self._cut_power()
 
     def _cut_power(self) -> None:
         if not self.mains:
             return
-        self.record("power_down")
+        self.record("power_down", at_once=self.gasps)
         self.begin_change(STATUS_POWER_DOWN)
         self.mains = False
         self.switched_off_at, self.switched_off_local = self.time, self.local
         self.power_failures += 1
         self._drop_work()
+        self._calm_watchdog()
         self.power_changed()
         self._lose_ram()
 
+    @property
+    def gasps(self) -> bool:
+        """Whether it says that it loses its power while it still can."""
+        worn = self.troubles is not None and self.troubles.no_hold_up
+        return self.firmware.power.last_gasp and not worn and self.ready
+
     def power_on(self) -> None:
-        """Give the mains back; the device boots. A clock whose reserve ran out stopped then and is invalid."""
+        """Give the mains back; the device boots. A clock whose reserve ran out stopped then and is invalid.
+
+        Mains that are too low for its power supply start it when they are not any more.
+        """
         self.settle()
         if self.mains:
             return
+        if self.feed is not None and not self.feed.enough:
+            self.feed.waits = True
+            return
+        if self.keeper is not None and self.keeper.suspect:
+            self._take_what_is_kept(self.keeper)
         self.begin_change(STATUS_POWER_DOWN)
         self.mains = True
-        reserve = self.firmware.clock.reserve
+        reserve = 0 if self.troubles is not None and self.troubles.no_reserve else self.firmware.clock.reserve
         lost = self.time - self.switched_off_at > reserve
         if lost:
             self.device_clock.stopped(self.time, self.device_clock.utc(self.switched_off_at + reserve))
@@ -406,18 +443,52 @@ class Device:
             self.record("watchdog_reset")
             self.reboot()
 
+    def hang(self) -> None:
+        """The firmware stops: the device has power and is silent until its watchdog or somebody starts it anew.
+
+        What was in RAM nobody gets at any more. The metering part counts on.
+        """
+        self.settle()
+        if not self.mains or self.hung:
+            return
+        self._stop_firmware()
+        self._lose_ram()
+
+    def _stop_firmware(self) -> None:
+        self.hung = True
+        patience = self.firmware.power.watchdog
+        troubles = self.troubles
+        if patience and not (troubles is not None and (troubles.no_watchdog or troubles.no_start)):
+            self._watchdog = self.clock.schedule(max(self.time, self.ready_at) + patience, self.watchdog)
+
     def _boot(self) -> None:
         self.boots += 1
         self.started_at = self.time
         self.ready_at = self.time + self.firmware.boot_time
+        self.hung = False
+        self._calm_watchdog()
+        troubles = self.troubles
+        if troubles is not None:
+            self.ready_at += troubles.boot_delay
+            if troubles.no_start:
+                self._stop_firmware()
         if self._work is not None:
             self._begin_work(self._work.duration, self._work.call)
+
+    def _calm_watchdog(self) -> None:
+        if self._watchdog is not None:
+            self._watchdog.cancel()
+            self._watchdog = None
 
     def _lose_ram(self) -> None:
         for forget in list(self.reset):
             forget()
 
     # --- non-volatile memory
+
+    def exchange_buffer(self, buffer: Buffer) -> None:
+        """Capture in another buffer from now on where the one of its name captured."""
+        self._buffers[buffer.spec.name] = buffer
 
     def commit(self) -> bool:
         """Write what has changed to the non-volatile memory: whether it is safe, as it is where there is no memory."""
@@ -483,7 +554,7 @@ class Device:
         self.boots, self.power_failures = saved.number("boots"), saved.number("power_failures")
         values = parts["values"]
         self.values = {bytes.fromhex(key): values.octets(key) for key in values}
-        self.device_clock.restore(parts["clock"])
+        self.device_clock.restore(parts["clock"], self.time)
         security = parts["security"]
         for name in security:
             index = self.firmware.model.by_name.get(name)
@@ -504,6 +575,33 @@ class Device:
         if self.keeper is not None:
             state.keep(self.commit)
         self._security[index] = state
+
+    def _take_what_is_kept(self, keeper: Keeper) -> None:
+        """Go on from what the memory has, where that may be less than what RAM had when the power went.
+
+        What is not in that memory stays: the clock runs on its own, keys and counters are in a secure element, what
+        belongs to the radio is in the radio's memory, and covers are where somebody has put them. Nothing was metered
+        from the instant that was stored last on, as in :meth:`resume`.
+        """
+        kept = keeper.read()
+        if kept is None:
+            return
+        self.materialise()
+        covers, clock, security = self.open_covers, self.device_clock.copy(), dict(self._security)
+        parts = {name: Saved.read(name, encoded(image)) for name, image in self.parts().items()}
+        parts.update({name: saved for name, saved in kept.items() if name not in ("clock", "security")})
+        self.restore({name: saved for name, saved in parts.items() if name not in self.kept})
+        self.open_covers, self.device_clock, self._security = covers, clock, security
+        self.reconcile()
+        settling, self._settling = self._settling, True
+        try:
+            self._cut_power()
+        finally:
+            self._settling = settling
+        self.settle_to(self.clock.now)
+
+    def reconcile(self) -> None:
+        """Records have been taken from a memory that is not sound: some may be older than others."""
 
     def release_counters(self) -> None:
         """Let go of invocation counters that are reserved: what comes is the last commit."""
@@ -538,7 +636,7 @@ class Device:
         if self._work is not None:
             self._work.event.cancel()
 
-    def _activated(self, version: str) -> None:
+    def _activated(self, version: str | None) -> None:
         self.settle()
-        self.version = version
+        self.version = version or self.version
         self.reboot()

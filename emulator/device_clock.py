@@ -14,6 +14,10 @@ from protocols.dlms import datetime
 
 SECOND = 1_000_000_000
 _BILLION = 1_000_000_000
+NEVER = 1 << 63
+"""An instant after every other, ns."""
+STANDSTILL = -_BILLION
+"""The drift, ppb, of a clock that stands."""
 CRYSTAL = 1
 """clock_base of class 8: internal crystal."""
 
@@ -35,8 +39,10 @@ class DeviceClock:
         "dst_deviation",
         "dst_enabled",
         "dst_end",
+        "dst_ignored",
         "invalid",
         "last_set",
+        "sound",
         "time_zone",
     )
 
@@ -54,6 +60,10 @@ class DeviceClock:
         """Whether it has lost the time, by a power cut longer than its reserve, and not been set since."""
         self.last_set = 0
         """Device UTC of the last time it was set or adjusted, 0 for never."""
+        self.dst_ignored = False
+        """Whether it does not follow its own rules of daylight saving."""
+        self.sound: Image | None = None
+        """What the non-volatile memory is given in place of what a fault has changed: ``crystal``, ``zone``."""
         self._packed_at = -1
         self._packed = b""
 
@@ -74,11 +84,14 @@ class DeviceClock:
             "dst_enabled": self.dst_enabled,
             "invalid": self.invalid,
             "last_set": self.last_set,
+            **(self.sound or {}),
         }
 
-    def restore(self, saved: Saved) -> None:
-        """Be what :meth:`image` said."""
+    def restore(self, saved: Saved, rig: int) -> None:
+        """Be what :meth:`image` said, at rig instant ``rig``."""
         self._base_rig, self._base_utc, self.drift = saved.numbers("line")
+        if "crystal" in saved and self.sound is None:
+            self.run(rig, saved.number("crystal"))
         self.time_zone, self.dst_deviation = saved.numbers("zone")
         self.dst_begin, self.dst_end = saved.octets("dst_begin"), saved.octets("dst_end")
         self.dst_enabled, self.invalid = saved.flag("dst_enabled"), saved.flag("invalid")
@@ -93,10 +106,13 @@ class DeviceClock:
         return self._base_utc + passed
 
     def rig(self, utc: int) -> int:
-        """The first rig instant at which the clock shows ``utc`` or later, by its present line."""
+        """The first rig instant at which the clock shows ``utc`` or later, by its present line; NEVER if it stands."""
         ahead = utc - self._base_utc
         if ahead > 0:
-            return self._base_rig - (-ahead * _BILLION // (_BILLION + self.drift))
+            try:
+                return self._base_rig - (-ahead * _BILLION // (_BILLION + self.drift))
+            except ZeroDivisionError:  # at a standstill
+                return NEVER
         return self._base_rig + ahead
 
     def local(self, rig: int) -> int:
@@ -116,13 +132,25 @@ class DeviceClock:
         self.set(rig, utc)
         self.invalid = True
 
-    def forget_packed(self) -> None:
-        """Zone or daylight saving have changed."""
+    def run(self, rig: int, drift: int) -> None:
+        """Run with another drift from rig instant ``rig`` on (ppb, no less than :data:`STANDSTILL`)."""
+        self.move(rig, self.utc(rig))
+        self.drift = drift
+
+    def move(self, rig: int, utc: int) -> None:
+        """Show ``utc`` at rig instant ``rig`` without having been set."""
+        self._base_rig, self._base_utc = rig, utc
         self._packed_at = -1
+
+    def forget_packed(self) -> None:
+        """Zone or daylight saving have been set."""
+        self._packed_at = -1
+        if self.sound is not None:
+            self.sound.pop("zone", None)
 
     def daylight_saving(self, seconds: int) -> bool:
         """Whether daylight saving is active at UTC ``seconds``."""
-        span = self.changes(seconds) if self.dst_enabled else None
+        span = self.changes(seconds) if self.dst_enabled and not self.dst_ignored else None
         if span is None:
             return False
         begin, end = span

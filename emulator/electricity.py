@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from math import isqrt
 from random import Random
@@ -120,24 +122,29 @@ class ElectricityMeter(Meter):
     @property
     def power(self) -> int:
         """Active power of the present in uW, negative when it flows out."""
-        metering = self.metering
-        return metering.load.rate(self.time) if metering.flowing else 0
+        return self.metering.rate(self.time)
 
     @property
     def voltage(self) -> int:
         """RMS voltage of the present, mV: the half hour's level and a ripple of 0.4 V that comes to nothing over it."""
         if not self.mains:
             return 0
-        if self._voltage is not None:
-            return self._voltage
+        if (held := self._held) is not None:
+            return held
         return self._level(self.time // SLOT) + _RIPPLE[self.time // MINUTE % len(_RIPPLE)]
 
     @property
     def average_voltage(self) -> int:
         """Average RMS voltage of the last complete interval, mV."""
-        if self._voltage is not None:
-            return self._voltage
+        if (held := self._held) is not None:
+            return held
         return self._level((self.time - SLOT // 2) // SLOT)
+
+    @property
+    def _held(self) -> int | None:
+        """What holds the voltage, mV: what is wrong with it before what was set."""
+        wrong = self.metering.wrong
+        return self._voltage if wrong is None or not wrong.voltages else wrong.voltages[-1][1]
 
     def _level(self, slot: int) -> int:
         return _grid()[(slot + self._voltage_phase) % _GRID_SLOTS] + self._voltage_offset
@@ -170,11 +177,28 @@ class ElectricityMeter(Meter):
         """
         if decivolts is not None and not 0 <= decivolts <= 6553:
             raise ValueError(f"a voltage of {decivolts} tenths of V: 0 to 6553")
+        with self._voltage_changes():
+            self._voltage = None if decivolts is None else decivolts * 100
+
+    def disturb_voltage(self, cause: object, millivolts: int | None) -> None:
+        """Let the meter have another voltage for this cause than there would be, or let that be over (None).
+
+        Of several causes the last one holds. A threshold that is crossed is noticed as by :meth:`set_voltage`.
+        """
+        with self._voltage_changes():
+            self.begin_change()
+            wrongs = self.metering.wrongs
+            others = tuple(each for each in wrongs.voltages if each[0] is not cause)
+            voltages = others if millivolts is None else (*others, (cause, millivolts))
+            self.metering.go_wrong(replace(wrongs, voltages=voltages))
+
+    @contextmanager
+    def _voltage_changes(self) -> Generator[None]:
         self.settle()
         self.materialise()
         low, high = self.setting(_UNDER_VOLTAGE, _DEFAULT_UNDER), self.setting(_OVER_VOLTAGE, _DEFAULT_OVER)
         before = self.voltage // 100
-        self._voltage = None if decivolts is None else decivolts * 100
+        yield
         after = self.voltage // 100
         if after < low <= before:
             self.under_voltage_count += 1

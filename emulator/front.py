@@ -82,7 +82,7 @@ class Shows(Enum):
 class Front:
     """Keys and display of one device; what they do to it is up to the kind of device."""
 
-    __slots__ = ("_at", "_device", "_digits", "_patience", "_screen", "_shows")
+    __slots__ = ("_at", "_device", "_digits", "_patience", "_screen", "_shows", "blank", "stuck")
 
     def __init__(self, device: Device, settings: FrontSettings) -> None:
         self._device = device
@@ -92,6 +92,10 @@ class Front:
         self._shows = Shows.SCREEN
         self._screen = REST
         self._digits = ""
+        self.blank = False
+        """Whether the display shows nothing though it is on."""
+        self.stuck = False
+        """Whether a key that is down keeps the keypad from noticing any other."""
         device.reset.append(self._rest)
 
     # --- what a kind of device makes of it
@@ -138,7 +142,7 @@ class Front:
 
     def press(self, key: Key) -> None:
         """Press a key now. Nothing happens without power or while the device boots."""
-        if not self.touched():
+        if self.stuck or not self.touched():
             return
         self._time_out()
         self._at = self._device.clock.now
@@ -179,7 +183,7 @@ class Front:
         """What the display shows now, in one line or several; empty while it is off."""
         device = self._device
         device.settle()
-        if not device.ready:
+        if self.blank or not device.ready:
             return ""
         self._time_out()
         if self._at is None and self.dark:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from emulator.battery import EMPTY, LOW, Battery
 from emulator.cosem.model import DeviceKind, Quantity
 from emulator.device import NEVER, Cover, Identity
 from emulator.firmware import FirmwareProfile, SleepSettings
@@ -36,6 +37,7 @@ from protocols.dlms.objects import AccessRefused
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from emulator.events import EventName
     from emulator.ports import Stack
 
 CALORIFIC_VALUE = 395_000
@@ -44,8 +46,6 @@ CORRECTION_FACTOR = 102_264
 """Volume correction before a client sets one, 1e-5: the statutory 1.02264 for temperature and pressure."""
 
 _CONVERSION = 3_600_000_000  # dm3 times 1e-4 MJ/m3 times 1e-5 in one Wh
-_FULL_MV, _EMPTY_MV = 3_650, 3_100
-_LOW_MV = 3_200
 _TEMPERATURE = 110  # tenths of a degree: the yearly mean of an outside meter box
 _SEASONAL_SWING, _DAILY_SWING = 70, 30
 _YEAR = 365 * DAY + DAY // 4
@@ -103,14 +103,14 @@ class GasMeter(Meter):
     """A gas meter behind a hub; ``time`` is that of its last wake-up."""
 
     __slots__ = (
-        "_battery_at",
-        "_battery_low",
+        "_battery_event",
         "_energy",
         "_in_touch",
         "_oversleeps",
         "_phase",
         "_temperature",
         "_volume",
+        "battery",
         "calorific_value",
         "correction_factor",
         "last_wake_up",
@@ -145,8 +145,9 @@ class GasMeter(Meter):
         """Rig instant at which it was last awake, ns."""
         self.open_tap = 0
         """What flows through an appliance that is open while nobody watches it, dm3 an hour: the valve test sees it."""
-        self._battery_at = installed_at
-        self._battery_low = self._expect_low_battery()
+        self.battery = Battery(self._sleep.battery_life_days * DAY, installed_at)
+        self._battery_event: Event | None = None
+        self._mind_battery()
         self._temperature: int | None = None
 
     # --- sleep
@@ -166,6 +167,8 @@ class GasMeter(Meter):
             self.next_wake_up = self.last_wake_up + period
         if self.time < self.last_wake_up:
             self.settle_to(self.last_wake_up)
+            if self.metering.wrong is not None:
+                self._forget_what_is_over()
 
     def wake_up(self) -> None:
         """Wake up out of turn: it is brought to the present, and its hub hears."""
@@ -194,7 +197,9 @@ class GasMeter(Meter):
 
     def _wait_from(self, instant: int) -> None:
         period = self._sleep.wake_up_period
-        self.next_wake_up = NEVER if self._oversleeps else instant - (instant - self._phase) % period + period
+        self.next_wake_up = (
+            NEVER if self._oversleeps or self.hung else instant - (instant - self._phase) % period + period
+        )
         for call in list(self.rescheduled):
             call()
 
@@ -205,6 +210,16 @@ class GasMeter(Meter):
 
         super()._later(duration, awake)
 
+    def _stop_firmware(self) -> None:
+        super()._stop_firmware()
+        self._wait_from(self.time)
+
+    def _boot(self) -> None:
+        stood = self.hung
+        super()._boot()
+        if stood and self._in_touch:
+            self._wait_from(self.ready_at)
+
     # --- battery
 
     def power_off(self) -> None:
@@ -214,35 +229,80 @@ class GasMeter(Meter):
         self.next_wake_up = NEVER
 
     def power_on(self) -> None:
-        """Put the battery back in."""
-        if not self.mains:
+        """Put the battery back in; one that is dead does nothing."""
+        if not self.mains and not self.battery_dead:
             self.settle_to(self.clock.now)
             super().power_on()
             self.last_wake_up = self.time
             if self._in_touch:
                 self._wait_from(self.ready_at)
 
+    def still(self) -> GasMeter:
+        """A copy of the meter as it was at its last wake-up, with its rows, in which nothing happens any more.
+
+        Keys, counters and chance are the meter's own: who talks to the one has talked to the other.
+        """
+        self.settle()
+        self.materialise()
+        load = self.metering.load
+        copy = GasMeter(self.firmware, self.identity, Clock(self.time), self.seed, self.ring, self.installed_at, load)
+        copy.restore({name: Saved(name, image) for name, image in self.parts().items()})
+        copy.use_battery(self.battery_age, 1)
+        for name, buffer in self._buffers.items():
+            copy.buffer(name).restore(Saved(name, buffer.image()))
+        for index in range(len(self.firmware.model.associations)):
+            self.security(index)
+        copy._security, copy._chance = self._security, self.chance
+        return copy
+
     def replace_battery(self) -> None:
-        """A new battery: its life begins anew."""
+        """A new battery: its life begins anew, and a meter whose battery was dead starts."""
         self.wake_up()
-        self._battery_at = self.time
-        self._battery_low.cancel()
-        self._battery_low = self._expect_low_battery()
+        dead = not self.mains and self.battery_dead
+        self.use_battery(0, self.battery.drain)
+        if dead:
+            self.power_on()
         self.record("battery_replaced")
 
-    def _expect_low_battery(self) -> Event:
-        life = self._sleep.battery_life_days * DAY
-        low_after = life * (_FULL_MV - _LOW_MV) // (_FULL_MV - _EMPTY_MV)
-        return self.clock.schedule(self._battery_at + low_after, self._is_low)
+    def use_battery(self, used: int, drain: int, spared: int = 0) -> None:
+        """So much of the battery's life (ns) is used up, and from now on it goes ``drain`` times as fast.
+
+        ``spared`` is what the non-volatile memory is to know nothing of.
+        """
+        now, battery = self.clock.now, self.battery
+        was_low = battery.voltage(now) <= LOW
+        battery.use(now, used, drain)
+        battery.spared = spared
+        self._mind_battery(EMPTY if was_low and battery.voltage(now) <= LOW else LOW)
+
+    def _mind_battery(self, below: int = LOW) -> None:
+        """Be there when its voltage has fallen to that."""
+        if self._battery_event is not None:
+            self._battery_event.cancel()
+        call = self._is_low if below == LOW else self._dies
+        self._battery_event = self.clock.schedule(self.battery.reaches(below), call)
 
     def _is_low(self) -> None:
-        self.wake_up()
-        self.record("battery_low")
+        if self.mains:
+            self.wake_up()
+            self.record("battery_low")
+        self._mind_battery(EMPTY)
+
+    def _dies(self) -> None:
+        """The battery is empty: the meter is silent until it has another one."""
+        self._battery_event = None
+        if self.mains:
+            self.power_off()
+
+    @property
+    def battery_dead(self) -> bool:
+        """Whether the battery is empty."""
+        return self.battery.used(self.clock.now) >= self.battery.life
 
     @property
     def battery_age(self) -> int:
-        """How long the battery has been in use, ns."""
-        return self.time - self._battery_at
+        """How much of the battery's life is used up, ns: how long it has been in use, unless something drains it."""
+        return self.battery.used(self.time)
 
     @property
     def battery_days(self) -> int:
@@ -252,8 +312,7 @@ class GasMeter(Meter):
     @property
     def battery_voltage(self) -> int:
         """Voltage of the battery, mV: it falls evenly over the battery's life."""
-        used = min(self.battery_age, self._sleep.battery_life_days * DAY)
-        return _FULL_MV - used * (_FULL_MV - _EMPTY_MV) // (self._sleep.battery_life_days * DAY)
+        return self.battery.voltage(self.time)
 
     # --- non-volatile memory
 
@@ -271,7 +330,7 @@ class GasMeter(Meter):
             "volume": self._volume,
             "calorific_value": self.calorific_value,
             "correction_factor": self.correction_factor,
-            "battery_at": self._battery_at,
+            "battery_at": self.time - self.battery_age + self.battery.spared,
         }
         return parts
 
@@ -281,13 +340,11 @@ class GasMeter(Meter):
         self._energy, self._volume = gas.number("energy"), gas.number("volume")
         self.calorific_value = gas.number("calorific_value")
         self.correction_factor = gas.number("correction_factor")
-        self._battery_at = gas.number("battery_at")
+        age = max(0, self.time - gas.number("battery_at"))
+        self.battery.use(self.time, age + self.battery.spared, self.battery.drain)
+        low = self.battery.reaches(LOW) <= self.time  # that has been logged
+        self._mind_battery(EMPTY if low else LOW)
         self.last_wake_up = self.time
-        self._battery_low.cancel()
-        low = self._expect_low_battery()
-        if low.due <= self.time:
-            low.cancel()  # that has been logged
-        self._battery_low = low
 
     # --- covers: opening one wakes the meter up, unless its battery is out, when nobody notices
 
@@ -310,18 +367,35 @@ class GasMeter(Meter):
 
     # --- gas
 
-    def set_load(self, load: Load) -> None:
-        """Draw another load from now on, whether the meter is awake or not."""
-        self.settle()
-        self.begin_change()
-        self.metering.use(Successive.changed(self.metering.load, load, self.clock.now, self.time))
-        self.money_changed()
+    @property
+    def _drawn(self) -> Load:
+        load = self.metering.drawn
+        return load.parts[-1][1] if isinstance(load, Successive) else load
+
+    def _forget_what_is_over(self) -> None:
+        """Of loads that a fault has changed during sleep keep but the present ones, once the meter has come to them."""
+        metering = self.metering
+        loads = [load for load in (metering.load, metering.drawn) if isinstance(load, Successive)]
+        if loads and all(load.parts[-1][0] <= self.time for load in loads):
+            self.begin_change()
+            super()._use(self._drawn)
+
+    def _use(self, load: Load) -> None:
+        """From now on, while the meter's present may be its last wake-up."""
+        metering, now, settled = self.metering, self.clock.now, self.time
+        if now == settled:
+            super()._use(load)
+            return
+        drawn, counted = Successive.changed(metering.drawn, load, now, settled), self._counting(load)
+        if counted is load and metering.load is metering.drawn:
+            metering.use(drawn, drawn)
+        else:
+            metering.use(Successive.changed(metering.load, counted, now, settled), drawn)
 
     @property
     def flow(self) -> int:
         """Cubic decimetres an hour."""
-        metering = self.metering
-        return metering.load.rate(self.time) // MICRO if metering.flowing else 0
+        return self.metering.rate(self.time) // MICRO
 
     @property
     def energy(self) -> int:
@@ -352,15 +426,19 @@ class GasMeter(Meter):
     def attend(self) -> None:
         self.wake_up()
 
-    def press_button(self) -> bool:
-        """The button at the meter: opens a valve that is armed, if the valve test finds nothing open behind it.
+    def notice(self, event: EventName) -> None:
+        if self._notices():
+            super().notice(event)
+
+    def close_armed(self) -> bool:
+        """Open a valve that is armed, if the valve test finds nothing open behind it.
 
         The test lets gas in for ``valve_test`` of the profile; more than its flow means an open tap, and the valve is
         shut again and stays armed.
         """
         if self.mains:
             self.wake_up()
-        opened = not self.switch.closed and super().press_button()
+        opened = not self.switch.closed and super().close_armed()
         prepayment = self.firmware.prepayment
         if opened and prepayment and self.open_tap > prepayment.valve_test_flow:
             self.clock.schedule(self.clock.now + prepayment.valve_test, self._fail_valve_test)

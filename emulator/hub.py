@@ -42,12 +42,24 @@ if TYPE_CHECKING:
 _SIGNAL_DBM = (-105, -60)
 _SIGNAL_SWING = 3  # dB up and down from hour to hour
 _SIGNAL_STEP = HOUR
+_NO_SIGNAL = -128
 
 
 class Hub(Device):
     """A hub and what it serves on its WAN line."""
 
-    __slots__ = ("_coordinator", "_filling", "_refuses_mirror", "_saps", "_served", "han", "mirror", "radio")
+    __slots__ = (
+        "_coordinator",
+        "_filling",
+        "_forgets_commands",
+        "_refuses_mirror",
+        "_saps",
+        "_served",
+        "han",
+        "mirror",
+        "radio",
+        "signal_loss",
+    )
 
     def __init__(
         self,
@@ -69,7 +81,9 @@ class Hub(Device):
         self.mirror: Mirror | None = None
         self._filling: Event | None = None
         """The wake-up that fills the mirror."""
-        self._refuses_mirror = False
+        self._refuses_mirror = self._forgets_commands = False
+        self.signal_loss = 0
+        """How much weaker than the place has it the WAN signal is, dB."""
         self._coordinator: Coordinator | None = None
         self._served: dict[int, LogicalDevice] = {saps.management: LogicalDevice(self)}
         self.han = Network(self, han, saps.han_delay)
@@ -120,7 +134,7 @@ class Hub(Device):
         """Strength of the WAN signal at the present, dBm: a level of the place, a little up and down by the hour."""
         level = stream(self.seed, self.identity.device_id, "signal").randint(*_SIGNAL_DBM)
         hour = stream(self.seed, self.identity.device_id, f"signal {self.time // _SIGNAL_STEP}")
-        return level + hour.randint(-_SIGNAL_SWING, _SIGNAL_SWING)
+        return max(level + hour.randint(-_SIGNAL_SWING, _SIGNAL_SWING) - self.signal_loss, _NO_SIGNAL)
 
     def frames(self, name: str) -> int:
         """Frames of the WAN counted by that name, all lines and connections together."""
@@ -129,6 +143,11 @@ class Hub(Device):
     def power_off(self) -> None:
         """Cut the mains: the mirror shows the gas meter as it was when the hub heard it last."""
         super().power_off()
+        for gas in self._gas_meters():
+            gas.lose_hub()
+
+    def _stop_firmware(self) -> None:
+        super()._stop_firmware()
         for gas in self._gas_meters():
             gas.lose_hub()
 
@@ -147,7 +166,8 @@ class Hub(Device):
         super()._boot()
         for gas in self._gas_meters():
             gas.lose_hub()
-            gas.find_hub(self.ready_at)
+            if not self.hung:
+                gas.find_hub(self.ready_at)
 
     def _gas_meters(self) -> list[GasMeter]:
         """Those on the HAN."""
@@ -213,6 +233,25 @@ class Hub(Device):
         else:
             self._await_filling(mirror, self.clock.now)
 
+    def freeze_mirror(self, mirror: Mirror, frozen: bool) -> None:
+        """Show the gas meter of a mirror as it is now, or as it is again; clients that talk to it have to begin anew.
+
+        A mirror that is not the hub's any more is left as it is.
+        """
+        if self.mirror is not mirror:
+            return
+        mirror.freeze(frozen)
+        if self.filled:
+            self._withdraw(self._saps.gas)
+            self._fill(mirror)
+
+    def forget_commands(self, forgets: bool) -> None:
+        """Take commands for the gas meter and deliver none of them, or deliver them again: those that come then."""
+        self._forgets_commands = forgets
+        if self.mirror is not None:
+            self.mirror.clear()
+            self.mirror.forgets = forgets
+
     def restore_mirror(self, eui64: bytes, *, filled: bool) -> None:
         """Mirror the gas meter with that EUI-64 as it was before the hub lost power; no octets for no mirror."""
         if self.mirrored != eui64:
@@ -253,6 +292,7 @@ class Hub(Device):
     def _mirror_gas(self, gas: GasMeter) -> Mirror:
         self.mirror = mirror = Mirror(self, gas, self.han, self._saps.mirror_write)
         mirror.moved = lambda: self._expect_filling(mirror)
+        mirror.forgets = self._forgets_commands
         return mirror
 
     def _fill(self, mirror: Mirror) -> None:

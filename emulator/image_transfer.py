@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import IntEnum
 
 from emulator.events import EventName
@@ -38,12 +39,32 @@ def build_image(settings: ImageSettings, version: str, content: bytes) -> bytes:
     return body + hashlib.sha256(body).digest()
 
 
+@dataclass(slots=True)
+class ImageTroubles:
+    """What goes wrong with the images of one device, laid on it by faults.
+
+    What comes for one of ``bad_blocks`` is taken and not stored as it came; where the memory was ``erased`` the device
+    notices, and the block is missing again. A firmware that ``distrusts`` verifies nothing. ``activating`` is called
+    when an activation begins; one that ``stalls`` does not end (``stalled``: one has), one that ``falls_back`` ends
+    with the old firmware.
+    """
+
+    bad_blocks: frozenset[int] = frozenset()
+    erased: bool = False
+    distrusts: bool = False
+    stalls: bool = False
+    stalled: bool = False
+    falls_back: bool = False
+    activating: Callable[[], None] | None = None
+
+
 class ImageTransfer:
     """The image transfer of one device.
 
     ``started`` is called when verification or activation begins, with its duration and what to do at its end, so that
-    the device can put it on its clock; ``activated`` with the new version when an image takes over; ``report`` with
-    what is to be logged (``image_initiated``, ``image_verified``, ``image_refused``, ``firmware_activated``).
+    the device can put it on its clock; ``activated`` with the new version when an image takes over, with None when the
+    old firmware starts again; ``report`` with what is to be logged (``image_initiated``, ``image_verified``,
+    ``image_refused``, ``firmware_activated``, ``activation_failed``).
     """
 
     __slots__ = (
@@ -57,13 +78,14 @@ class ImageTransfer:
         "settings",
         "size",
         "status",
+        "troubles",
     )
 
     def __init__(
         self,
         settings: ImageSettings,
         started: Callable[[int, Callable[[], None]], None],
-        activated: Callable[[str], None],
+        activated: Callable[[str | None], None],
         report: Callable[[EventName], None],
     ) -> None:
         self.settings = settings
@@ -76,6 +98,8 @@ class ImageTransfer:
         self.size = 0
         self.image = bytearray()
         self._missing: set[int] = set()
+        self.troubles: ImageTroubles | None = None
+        """What goes wrong with images."""
 
     def kept(self) -> Image:
         """What outlives the loss of RAM: whether it is enabled, and of an image that was activated what it was.
@@ -147,6 +171,15 @@ class ImageTransfer:
             raise AccessRefused(DataAccessResult.TYPE_UNMATCHED)
         self.image[start : start + len(block)] = block
         self._missing.discard(number)
+        if self.troubles is not None and number in self.troubles.bad_blocks:
+            self._spoil(start, len(block), self.troubles.erased)
+            if self.troubles.erased:
+                self._missing.add(number)
+
+    def _spoil(self, start: int, length: int, erased: bool) -> None:
+        """Flash that does not keep what it was given: erased, all bits are 1; else one bit in each octet is wrong."""
+        stored = self.image[start : start + length]
+        self.image[start : start + length] = b"\xff" * length if erased else bytes(octet ^ 1 for octet in stored)
 
     def verify(self) -> None:
         """Begin or poll verification: temporary-failure while it runs, success or other-reason once it has ended."""
@@ -169,6 +202,8 @@ class ImageTransfer:
                 return
             case ImageStatus.VERIFICATION_SUCCESSFUL:
                 self.status = ImageStatus.ACTIVATION_INITIATED
+                if self.troubles is not None and self.troubles.activating is not None:
+                    self.troubles.activating()
                 self._started(self.settings.activation_time, self._end_activation)
                 raise AccessRefused(DataAccessResult.TEMPORARY_FAILURE)
             case ImageStatus.ACTIVATION_INITIATED:
@@ -179,20 +214,42 @@ class ImageTransfer:
     def _end_verification(self) -> None:
         if self.status is not ImageStatus.VERIFICATION_INITIATED:
             return
-        genuine = self._version() is not None
+        distrusted = self.troubles is not None and self.troubles.distrusts
+        genuine = not distrusted and self._version() is not None
         self.status = ImageStatus.VERIFICATION_SUCCESSFUL if genuine else ImageStatus.VERIFICATION_FAILED
         self._report("image_verified" if genuine else "image_refused")
 
     def _end_activation(self) -> None:
         if self.status is not ImageStatus.ACTIVATION_INITIATED:
             return
+        troubles = self.troubles
+        if troubles is not None and troubles.stalls:
+            troubles.stalled = True
+            return
         version = self._version()
-        if version is None:
-            self.status = ImageStatus.ACTIVATION_FAILED
+        if version is None or (troubles is not None and troubles.falls_back):
+            self.broken_off()
+            self._activated(None)
+            self.tell_failure()
             return
         self.status = ImageStatus.ACTIVATION_SUCCESSFUL
         self._activated(version)
         self._report("firmware_activated")
+
+    def broken_off(self) -> bool:
+        """An activation that is under way comes to nothing; False where none is."""
+        if self.status is not ImageStatus.ACTIVATION_INITIATED:
+            return False
+        self.status = ImageStatus.ACTIVATION_FAILED
+        return True
+
+    def tell_failure(self) -> None:
+        """The old firmware has started again, and logs why."""
+        self._report("activation_failed")
+
+    def go_on(self) -> None:
+        """An activation that has stalled goes on to its end."""
+        self._end_activation()
 
     def _version(self) -> str | None:
         """Version text of the stored image, None when the image is not one for this firmware."""

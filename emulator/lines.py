@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
+from emulator.gate import Gate, Hazard
 from emulator.telling import Layer, at
 from protocols.dlms.association import Association
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from emulator.logical_device import LogicalDevice
     from emulator.ports import Stack
 
+HazardMaker = Callable[["Stack"], "Hazard | None"]
+"""Makes the hazard of a line, None for a line that it passes by."""
+
 
 class Lines:
     """The lines and connections of one device: those there are, and what those that have gone had counted.
@@ -22,13 +26,15 @@ class Lines:
     When the device loses its RAM they are told.
     """
 
-    __slots__ = ("_gone", "_known", "_made", "_pushed", "waiting")
+    __slots__ = ("_censors", "_gone", "_hazards", "_known", "_made", "_pushed", "waiting")
 
     def __init__(self, device: Device) -> None:
         self._known: WeakSet[Stack] = WeakSet()
         self._gone: Counter[str] = Counter()
         self._made = 0
         self._pushed = 0
+        self._hazards: tuple[HazardMaker, ...] = ()
+        self._censors: tuple[Callable[[Stack], bool], ...] = ()
         self.waiting = 0
         """Pushes that wait for their time."""
         device.reset.append(self._reset)
@@ -44,11 +50,53 @@ class Lines:
         """Open ones, in the order they were made."""
         return iter(sorted((stack for stack in self._known if stack.up), key=lambda stack: stack.number))
 
-    def add(self, stack: Stack) -> int:
-        """A stack was made; its number among those of the device."""
+    def add(self, stack: Stack) -> None:
+        """A stack was made; it gets its number among those of the device, and the hazards that are in force."""
         self._known.add(stack)
         self._made += 1
-        return self._made
+        stack.number = self._made
+        for make in self._hazards:
+            _put(stack, make)
+
+    def endanger(self, make: HazardMaker) -> Callable[[], None]:
+        """Let all lines of the device, and those that are made later, go by a hazard each, until the call returned.
+
+        ``make`` is called with the stack of each line; the same line is never given two by one call.
+        """
+
+        def end() -> None:
+            self._hazards = tuple(each for each in self._hazards if each is not once)
+            for stack in self._known_in_order():
+                if stack.gate is not None:
+                    stack.gate.remove(once)
+
+        def once(stack: Stack) -> Hazard | None:
+            return make(stack)
+
+        self._hazards = (*self._hazards, once)
+        for stack in self._known_in_order():
+            _put(stack, once)
+        return end
+
+    def _known_in_order(self) -> list[Stack]:
+        return sorted(self._known, key=lambda stack: stack.number)
+
+    def censor(self, passes: Callable[[Stack], bool]) -> Callable[[], None]:
+        """Ask before anything goes out unasked on a line whether it does, until the call returned. Who has sent it does
+        not hear that it was stopped."""
+
+        def end() -> None:
+            self._censors = tuple(each for each in self._censors if each is not asked)
+
+        def asked(stack: Stack) -> bool:
+            return passes(stack)
+
+        self._censors = (*self._censors, asked)
+        return end
+
+    def lets_out(self, stack: Stack) -> bool:
+        """Whether something may go out unasked on a line of the device."""
+        return all(passes(stack) for passes in self._censors)
 
     def next_push(self) -> int:
         """Long invoke id of the next data-notification: 24 bits that count."""
@@ -76,9 +124,17 @@ class Lines:
             stack.associations.forget(server)
 
     def _reset(self) -> None:
-        for stack in sorted(self._known, key=lambda stack: stack.number):
+        for stack in self._known_in_order():
             stack.reset()
             stack.transmit(b"")
+
+
+def _put(stack: Stack, make: HazardMaker) -> None:
+    hazard = make(stack)
+    if hazard is not None:
+        if stack.gate is None:
+            stack.gate = Gate(stack)
+        stack.gate.add(make, hazard)
 
 
 class Associations:
@@ -125,6 +181,10 @@ class Associations:
         if device.serves(client):
             self._made[client, server] = made
         return made
+
+    def of(self, speaker: Device) -> list[Association]:
+        """Those for which a device answers."""
+        return [made for made in self if self._served[made.server].speaker is speaker]
 
     def known(self, client: int, server: int) -> Association | None:
         """The association of a pair of SAPs if there is one."""

@@ -38,7 +38,7 @@ _REFUSALS: dict[str, EventName] = {
 class AssociationOffer:
     """One association that a device offers; made anew for each client that asks for it."""
 
-    __slots__ = ("_device", "_index", "_log", "_spec", "_state", "_view", "security")
+    __slots__ = ("_device", "_index", "_log", "_spec", "_state", "_view", "conformance", "security")
 
     def __init__(self, device: Device, model: ObjectModel, index: int, view: ViewMaker, log: Device) -> None:
         self._device = device
@@ -47,11 +47,18 @@ class AssociationOffer:
         self._spec: AssociationSpec = model.associations[index]
         self._view = view
         self._state: SecurityState = device.security(index)
+        self.conformance: int = self._spec.conformance
+        """Conformance block offered."""
         self.security: SecurityContext | None = None
         if ContextName.LN_CIPHERED in self._spec.contexts or self._spec.mechanism >= Mechanism.HLS_GMAC:
             self.security = self._state.context(device.identity.system_title)
             if self._spec.mechanism == Mechanism.HLS_ECDSA:
                 self.security.signing, self.security.peer_verifying = signing_keys(device.ring, self._spec)
+
+    @property
+    def client(self) -> int:
+        """Client SAP that it is made to."""
+        return self._spec.client
 
     @property
     def contexts(self) -> tuple[int, ...]:
@@ -62,11 +69,6 @@ class AssociationOffer:
     def mechanism(self) -> int:
         """Authentication mechanism, 0 none .. 7 ECDSA."""
         return self._spec.mechanism
-
-    @property
-    def conformance(self) -> int:
-        """Conformance block offered."""
-        return self._spec.conformance
 
     @property
     def max_receive_pdu(self) -> int:
@@ -80,7 +82,7 @@ class AssociationOffer:
 
     def secret(self) -> bytes:
         """The LLS password or HLS secret."""
-        return self._state.secret
+        return self._state.secret_in_force
 
     def challenge(self) -> bytes:
         """A fresh server-to-client challenge from the device's own stream of chance."""
@@ -88,7 +90,9 @@ class AssociationOffer:
 
     def open(self, association: Association) -> Objects:
         """The objects this association may work on."""
-        return self._view(self._device, self._device.firmware.model, self._index, association)
+        objects = self._view(self._device, self._device.firmware.model, self._index, association)
+        taps = self._log.taps
+        return objects if taps is None else taps.objects_of(association, objects)
 
     def opened(self, association: Association) -> None:
         """The association is open: the security setup remembers whose title it was."""
@@ -127,7 +131,10 @@ class LogicalDevice:
         index = self.model.association_of(client)
         if index is None:
             return None
-        return AssociationOffer(self.device, self.model, index, self._view, self.speaker)
+        made = AssociationOffer(self.device, self.model, index, self._view, self.speaker)
+        if self.speaker.taps is not None:
+            self.speaker.taps.offered(made)
+        return made
 
     def serves(self, client: int) -> bool:
         """Whether it has an association for a client SAP."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import ClassVar, TypeVar
 
 from emulator import schedules
@@ -25,7 +26,8 @@ from emulator.device import (
 )
 from emulator.events import EventName
 from emulator.firmware import FirmwareProfile, TokenSettings
-from emulator.load import UNIT, Load
+from emulator.load import MICRO, UNIT, Constant, Load
+from emulator.measuring import Distortion
 from emulator.metering import IMPORT, Intervals, Metering
 from emulator.nvm import Image, Saved
 from emulator.prepayment.account import Account
@@ -107,7 +109,7 @@ class Meter(Device):
         self.demand = (
             Demand(settings.demand_period, settings.demand_periods) if settings and settings.demand_period else None
         )
-        self._intervals = {period: Intervals(period) for period in capture_periods(firmware)}
+        self._intervals = tuple(Intervals(period) for period in capture_periods(firmware))  # the shortest first
         self._captured: Intervals | None = None
         self.plan: Plan = NO_PLAN
         self.switch = SupplySwitch(firmware.supply.control_mode if firmware.supply else 0, self._supply_moved)
@@ -247,7 +249,7 @@ class Meter(Device):
     # --- irregular events
 
     def begin_change(self, status: int = 0) -> None:
-        for intervals in self._intervals.values():
+        for intervals in self._intervals:
             self._close_interval(intervals)
             intervals.closed = -1
             intervals.open_status |= status
@@ -277,12 +279,10 @@ class Meter(Device):
         """Draw another load from now on."""
         self.settle()
         self.begin_change()
-        self.metering.use(load)
-        self.reconsider()
-        self.money_changed()
+        self._draw(load)
 
     def power_changed(self) -> None:
-        self.metering.flowing = self.mains and self.switch.closed
+        self._let_flow(self.switch.conducts)
         if self.mains:
             self._make_up_missed()
         self.reconsider()
@@ -291,16 +291,24 @@ class Meter(Device):
     def _supply_moved(self, state: ControlState) -> None:
         """The supply switch is about to move to ``state``."""
         closed = state is ControlState.CONNECTED
-        if closed != self.switch.closed:
+        switch = self.switch
+        mechanics, switched = switch.mechanics, closed != switch.closed
+        if switched:
             self.begin_change()
-            self.metering.flowing = closed and self.mains
+            self._let_flow(closed if mechanics is None else mechanics.closed)
         self.record(_SUPPLY_EVENTS[state])
-        if closed != self.switch.closed:
+        if switched:
             self.supply_switched(closed)
             self.money_changed()
+            if mechanics is not None and mechanics.failing(closed):
+                self.record("supply_failed")
 
     def press_button(self) -> bool:
         """The customer's button: closes a switch that is armed. Whether the supply is on after it."""
+        return self.close_armed() if self.switch.button else self.switch.closed
+
+    def close_armed(self) -> bool:
+        """Close a switch that is armed, as somebody on the spot asks for. Whether the supply is on after it."""
         self.settle()
         if self.mains:
             with suppress(AccessRefused):
@@ -310,6 +318,66 @@ class Meter(Device):
 
     def supply_switched(self, closed: bool) -> None:
         """The supply has been switched on or off."""
+
+    # --- what is wrong with it
+
+    def distort(self, distortion: Distortion) -> Callable[[], None]:
+        """Count what ``distortion`` makes of the load from now on, on top of what others make; the call ends it."""
+        self._distort((*self.metering.wrongs.distortions, distortion))
+        return lambda: self._distort(tuple(each for each in self.metering.wrongs.distortions if each is not distortion))
+
+    def _distort(self, distortions: tuple[Distortion, ...]) -> None:
+        self.settle()
+        self.begin_change()
+        self.metering.go_wrong(replace(self.metering.wrongs, distortions=distortions))
+        self._draw(self._drawn)
+
+    def follow_switch(self) -> None:
+        """Count from now on what the switch lets through whose mechanics have changed; :meth:`begin_change` first."""
+        self._let_flow(self.switch.conducts)
+        self.metering.use(self._counting(self.metering.drawn), self.metering.drawn)
+        self.reconsider()
+        self.money_changed()
+
+    def come(self) -> None:
+        """Be brought to the present because something happens to the meter, whether it has power or not."""
+        if self.mains:
+            self.attend()
+        else:
+            self.settle_to(self.clock.now)
+
+    def notice(self, event: EventName) -> None:
+        """Log something that the meter senses of what is done to it; it does so without mains too."""
+        self.record(event)
+
+    @property
+    def _drawn(self) -> Load:
+        """What is drawn at present."""
+        return self.metering.drawn
+
+    def _draw(self, load: Load) -> None:
+        """Draw a load from now on, and count what the meter makes of it; :meth:`begin_change` comes first."""
+        self._use(load)
+        self.reconsider()
+        self.money_changed()
+
+    def _use(self, load: Load) -> None:
+        self.metering.use(self._counting(load), load)
+
+    def _counting(self, load: Load) -> Load:
+        """What is counted while ``load`` is drawn; through a switch that is open there is but what it leaks."""
+        if self.switch.leak:
+            load = Constant(self.switch.leak * MICRO)
+        for distortion in self.metering.wrongs.distortions:
+            load = distortion(load)
+        return load
+
+    def _let_flow(self, conducts: bool) -> None:
+        """Count what a supply lets through that conducts or not."""
+        metering, mechanics = self.metering, self.switch.mechanics
+        metering.flowing = self.mains and (conducts or self.switch.leak > 0)
+        if mechanics is not None and mechanics.leak:
+            metering.use(self._counting(metering.drawn), metering.drawn)
 
     # --- money
 
@@ -395,11 +463,11 @@ class Meter(Device):
 
     def parts(self) -> dict[str, Image]:
         """Those of a device, what was counted, and the account; rows of profiles are not among them."""
-        for intervals in self._intervals.values():
+        for intervals in self._intervals:
             self._close_interval(intervals)
         parts = super().parts()
         parts["metering"] = self.metering.image(self.time)
-        parts["intervals"] = {str(period): intervals.image() for period, intervals in self._intervals.items()}
+        parts["intervals"] = {str(intervals.period): intervals.image() for intervals in self._intervals}
         parts["supply"] = self.switch.image()
         if self.demand:
             self.demand.update(self.metering, self.device_clock, self.time)
@@ -413,9 +481,9 @@ class Meter(Device):
         super().restore(parts)
         self.metering.restore(parts["metering"], self.time)
         saved = parts["intervals"]
-        for period, intervals in self._intervals.items():
-            if str(period) in saved:
-                intervals.restore(saved.table(str(period)))
+        for intervals in self._intervals:
+            if str(intervals.period) in saved:
+                intervals.restore(saved.table(str(intervals.period)))
         self.switch.restore(parts["supply"])
         if self.demand:
             self.demand.restore(parts["demand"])
@@ -425,6 +493,13 @@ class Meter(Device):
         self._materialised = self.time
         self._marked = self._stale = self._reselect = True
         self._next_due = 0
+
+    def reconcile(self) -> None:
+        if self.switch.mechanics is not None:
+            self.switch.mechanics.drive(self.switch.closed)
+        self._let_flow(self.switch.conducts)
+        if self.account:
+            self.account.consumption.count_again()
 
     # --- rows
 
@@ -446,7 +521,7 @@ class Meter(Device):
         self._materialised = now
         self._segments.clear()
         if not self._marked:
-            for intervals in self._intervals.values():
+            for intervals in self._intervals:
                 self._close_interval(intervals)
             if self.demand:
                 self.demand.update(self.metering, self.device_clock, now)
@@ -471,7 +546,7 @@ class Meter(Device):
         """The last complete interval: of the capture under way, or by the profile's shortest capture period."""
         intervals = self._captured
         if intervals is None:
-            intervals = next(iter(self._intervals.values()))
+            intervals = self._intervals[0]
             self._close_interval(intervals)
         return intervals
 
@@ -501,7 +576,9 @@ class Meter(Device):
 
     def use_interval(self, period: int) -> None:
         """Rows captured next are about the last interval of ``period`` ns, 0 for the shortest there is."""
-        intervals = self._intervals[period] if period else next(iter(self._intervals.values()))
+        intervals = self._intervals[0]
+        if period and period != intervals.period:
+            intervals = next(each for each in self._intervals if each.period == period)
         self._close_interval(intervals)
         self._captured = intervals
 

@@ -6,7 +6,10 @@ decimetre. Registers are whole units, floored, so that differences of a register
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from emulator.load import UNIT, Load
+from emulator.measuring import RIGHT, Wrong
 from emulator.nvm import Image, Saved
 
 _FAR = 1 << 80  # ns; later than anything
@@ -40,11 +43,15 @@ class Metering:
         "reactive",
         "registers",
         "start",
+        "wrong",
     )
 
     def __init__(self, load: Load, start: int, tariff_registers: int = 0, reactive: int = 0) -> None:
         """``reactive`` is reactive energy in thousandths of active energy (tan phi)."""
         self.load = load
+        """What is counted while the supply is on."""
+        self.wrong: Wrong | None = None
+        """What is wrong with it, None where nothing is."""
         self.start = start
         self.flowing = True
         self.reactive = reactive
@@ -92,17 +99,22 @@ class Metering:
         self.billing_count = saved.number("billing_count")
         self._switched = self._imported
         self.start = t
-        self.use(self.load)
+        self.use(self.load, self.drawn)
 
     def imported(self, t: int) -> int:
         """Amount taken from the network until rig instant ``t`` >= ``start``."""
         return self._imported + self.load.imported(t) - self._in_base if self.flowing else self._imported
 
     def present(self, t: int) -> int:
-        """The same as :meth:`imported`, quicker when it is asked again before the load's rate changes."""
+        """What the register of import shows: :meth:`imported`, displaced.
+
+        It is quicker when it is asked again before the load's rate changes.
+        """
         if self._from <= t < self._until:
             return self._amount + self._slope * (t - self._from)
-        amount = self.imported(t)
+        amount, wrong = self.imported(t), self.wrong
+        if wrong is not None:  # the rate need not be that of what is counted
+            return amount + wrong.displaced
         change = self.load.next_change(t) if self.flowing else None
         self._from, self._until = t, _FAR if change is None else change
         self._amount, self._slope = amount, max(self.load.rate(t), 0) if self.flowing else 0
@@ -112,6 +124,10 @@ class Metering:
         """Amount given to the network until ``t``."""
         return self._exported + self.load.exported(t) - self._out_base if self.flowing else self._exported
 
+    def rate(self, t: int) -> int:
+        """The rate that the meter measures at ``t``, millionths of a unit an hour, negative for what flows out."""
+        return self.load.rate(t) if self.flowing else 0
+
     def total(self, channel: int, t: int) -> int:
         """A channel's register at ``t``, in whole units."""
         match channel:
@@ -120,7 +136,8 @@ class Metering:
             case 1:
                 return self.exported(t) // UNIT
             case 2:
-                return self.present(t) * self.reactive // (1000 * UNIT)
+                imported = self.present(t) if self.wrong is None else self.imported(t)
+                return imported * self.reactive // (1000 * UNIT)
             case _:
                 return self.exported(t) * self.reactive // (1000 * UNIT)
 
@@ -139,7 +156,7 @@ class Metering:
         """Tariff register number ``register`` (from 0) at ``t``, in whole units."""
         amount = self._rates[register]
         if register in self.registers:
-            amount += self.present(t) - self._switched
+            amount += (self.present(t) if self.wrong is None else self.imported(t)) - self._switched
         return amount // UNIT
 
     def rate_amounts(self, t: int) -> list[int]:
@@ -147,8 +164,13 @@ class Metering:
         since = self.imported(t) - self._switched
         return [amount + since if i in self.registers else amount for i, amount in enumerate(self._rates)]
 
+    @property
+    def rates(self) -> int:
+        """How many tariff registers there are."""
+        return len(self._rates)
+
     def switch(self, t: int, mask: bytes, registers: tuple[int, ...]) -> None:
-        """From ``t`` on the tariff registers of another mask count."""
+        """From ``t`` on the tariff registers of another mask count, or those that are counted in their place."""
         total = self.imported(t)
         counted = total - self._switched
         if counted:
@@ -157,6 +179,8 @@ class Metering:
                 rates[register] += counted
         self._switched = total
         self.mask = mask
+        if self.wrong is not None:
+            registers = tuple((register + self.wrong.astray) % self.rates for register in registers)
         self.registers = registers
 
     def begin(self, t: int) -> None:
@@ -167,12 +191,28 @@ class Metering:
         self._in_base = self.load.imported(t)
         self._out_base = self.load.exported(t)
 
-    def use(self, load: Load) -> None:
-        """Count another load from ``start`` on; :meth:`begin` comes first."""
+    @property
+    def drawn(self) -> Load:
+        """What flows while the supply is on: what is counted, unless the meter measures wrongly."""
+        return self.wrongs.drawn or self.load
+
+    def use(self, load: Load, drawn: Load) -> None:
+        """Count another load from ``start`` on, while ``drawn`` flows; :meth:`begin` comes first."""
         self.load = load
+        if self.wrong is not None or drawn is not load:
+            self.go_wrong(replace(self.wrongs, drawn=None if drawn is load else drawn))
         self._until = 0
         self._in_base = load.imported(self.start)
         self._out_base = load.exported(self.start)
+
+    @property
+    def wrongs(self) -> Wrong:
+        """All that can be wrong, as it is."""
+        return self.wrong or RIGHT
+
+    def go_wrong(self, wrong: Wrong) -> None:
+        """Let this be what is wrong; :meth:`begin` comes first."""
+        self.wrong = None if wrong == RIGHT else wrong
 
 
 class Intervals:

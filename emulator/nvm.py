@@ -22,6 +22,11 @@ Image = dict[str, object]
 """One part as plain values: integers, strings, lists and dictionaries of them; octets in hexadecimal."""
 
 
+def encoded(image: Image) -> str:
+    """An image as the JSON text that is stored."""
+    return json.dumps(image, separators=(",", ":"))
+
+
 class NvmFault(Exception):
     """What should have been kept could not be, or what was kept cannot be used; the text says what and why."""
 
@@ -155,7 +160,7 @@ class Keeper:
     RAM, and every later commit tries again.
     """
 
-    __slots__ = ("_device", "_nvm", "_snapshot", "_snapshot_period", "_soon", "_stored", "fault")
+    __slots__ = ("_device", "_nvm", "_snapshot", "_snapshot_period", "_soon", "_stored", "fault", "suspect")
 
     def __init__(self, device: Device, nvm: Nvm, snapshot_period: int) -> None:
         """``snapshot_period`` in ns of the rig's clock."""
@@ -166,6 +171,36 @@ class Keeper:
         self._soon: Event | None = None
         self._snapshot: Event | None = None
         self.fault = ""
+        self.suspect = False
+        """Whether the device goes by what the memory has when it gets its power back: it may be less than it had."""
+
+    @property
+    def nvm(self) -> Nvm:
+        """The memory."""
+        return self._nvm
+
+    def use(self, nvm: Nvm, *, suspect: bool) -> bool:
+        """Keep the device in another memory from now on, or in the same one through something else: as :meth:`commit`.
+
+        What that has is looked at, and what it has not is written.
+        """
+        self._nvm, self.suspect = nvm, suspect
+        try:
+            self._stored = dict(nvm.load())
+        except NvmFault:
+            self._stored = {}
+        return self.commit()
+
+    def read(self) -> dict[str, Saved] | None:
+        """What the memory has now; None when it has nothing, or it cannot be read, and :attr:`fault` says why."""
+        try:
+            stored = dict(self._nvm.load())
+            found = {name: Saved.read(name, text) for name, text in stored.items()}
+        except NvmFault as fault:
+            self.fault = str(fault)
+            return None
+        self._stored = stored
+        return found or None
 
     def restore(self) -> bool:
         """Give the device what is stored; False for a device of which nothing is. Raises NvmFault."""
@@ -198,11 +233,7 @@ class Keeper:
         device = self._device
         device.settle()
         stored = self._stored
-        changed = {
-            name: text
-            for name, image in device.parts().items()
-            if stored.get(name) != (text := json.dumps(image, separators=(",", ":")))
-        }
+        changed = {name: text for name, image in device.parts().items() if stored.get(name) != (text := encoded(image))}
         if changed:
             try:
                 self._nvm.store(device.clock.now, changed)

@@ -8,9 +8,9 @@ from hmac import compare_digest
 from typing import TYPE_CHECKING
 
 from emulator.firmware import BAUD_RATES, HdlcSettings, OpticalSettings
-from emulator.ports import MILLISECOND, HdlcStack
+from emulator.ports import HdlcStack
 from emulator.telling import Layer, at
-from emulator.time import SECOND
+from emulator.time import MILLISECOND, SECOND
 from protocols.dlms import axdr, datetime
 from protocols.dlms.axdr import Data
 from protocols.dlms.objects import AccessRefused

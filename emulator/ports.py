@@ -21,7 +21,7 @@ from emulator.firmware import BAUD_RATES, HdlcSettings
 from emulator.lines import Associations, Lines
 from emulator.quirks import Handler, handler
 from emulator.telling import Layer, at
-from emulator.time import SECOND
+from emulator.time import MILLISECOND, SECOND
 from protocols import obis, wrapper
 from protocols.dlms import axdr
 from protocols.dlms.association import Association
@@ -31,12 +31,12 @@ from protocols.hdlc.parameters import INFO_RANGE, WINDOW_RANGE
 
 if TYPE_CHECKING:
     from emulator.device import Device
+    from emulator.gate import Gate, LineEnd, Way
     from emulator.logical_device import LogicalDevice
 
 BROADCAST = frozenset((0x7F, 0x3FFF))
 """All-station addresses of one and two octets."""
 
-MILLISECOND = 1_000_000
 _LENGTHS = tuple(octets.to_bytes(2, "big") for octets in range(256))
 _HDLC_SETUP = b"\x00\x17" + obis.parse("0-0:22.0.0.255")
 _TCP_SETUP = b"\x00\x29" + obis.parse("0-0:25.0.0.255")
@@ -75,6 +75,8 @@ class Stack:
         "characters",
         "device",
         "drop",
+        "gate",
+        "line",
         "lines",
         "number",
         "send_baud",
@@ -109,7 +111,28 @@ class Stack:
         self.drop = False
         self.up = True
         self._folded: Counter[str] = Counter()
-        self.number = self.lines.add(self)
+        self.line: LineEnd | None = None
+        """The line that drives it, once there is one that can be told of a gate."""
+        self.gate: Gate | None = None
+        """What octets go through while a fault or a condition has to do with this line."""
+        self.number = 0
+        """Which one of the device's lines it is, from 1 on."""
+        self.lines.add(self)
+
+    @property
+    def way(self) -> Way:
+        """What a line drives in its place: the gate while there is one."""
+        return self.gate or self
+
+    @property
+    def wrapped(self) -> bool:
+        """Whether it carries wrapper messages."""
+        return self.transport is not Transport.HDLC
+
+    @property
+    def datagrams(self) -> bool:
+        """Whether one whole message comes at a time."""
+        return self.transport is Transport.UDP
 
     @property
     def counters(self) -> Counter[str]:
@@ -160,11 +183,15 @@ class Stack:
     def opened(self, now: int) -> None:
         """The far end is there since line time ``now``, ns."""
         self.up = True
+        if self.gate is not None:
+            self.gate.opened(now)
 
     def closed(self) -> None:
         """The far end has gone."""
         self.up = False
         self.drop = False
+        if self.gate is not None:
+            self.gate.clear()
         self.forget()
         self.lines.settle(self.counters - self._folded)
         self._folded = Counter(self.counters)
@@ -191,7 +218,19 @@ class Stack:
         """What serves an association here, by way of the device that answers for it."""
         speaker = self.associations.speaker(association.server)
         handle = handler(association, speaker.firmware.quirks)
+        if speaker.taps is not None:
+            handle = speaker.taps.around(self, association, handle)
         return handle if speaker is self.device else self._reached(speaker, handle)
+
+    def renew(self, speaker: Device) -> None:
+        """What is laid in the way of a device that answers here, :mod:`emulator.taps`, has changed."""
+        for association in self.associations.of(speaker):
+            association.interpose(None)
+            self._handle_anew(association)
+
+    def _handle_anew(self, association: Association) -> None:
+        """Serve an association by a new handler from its next APDU on."""
+        raise NotImplementedError
 
     def _reached(self, speaker: Device, handle: Handler) -> Handler:
         """``handle`` of a device behind a hub: while it has no power, or starts, there is nobody to answer."""
@@ -208,6 +247,10 @@ class Stack:
     def frames(self, name: str) -> int:
         """Frames counted by this name since the line was last closed."""
         return self.counters[name] - self._folded[name]
+
+    def note(self, counter: str, text: str, count: int = 1, layer: Layer = Layer.LINK) -> None:
+        """Count something by a word or two, and explain it."""
+        self._note(counter, text, count, layer)
 
     def _note(self, counter: str, text: str, count: int = 1, layer: Layer = Layer.LINK) -> None:
         self.counters[counter] += count
@@ -314,6 +357,9 @@ class WrapperStack(Stack):
         self._reader = wrapper.WrapperReader()
         self._whole = True
 
+    def _handle_anew(self, association: Association) -> None:
+        self._routes.clear()
+
     def notify(self, client: int, server: int, apdu: bytes) -> None:
         self.counters[SENT] += 1
         self.transmit(wrapper.encode(server, client, apdu))
@@ -371,6 +417,11 @@ class HdlcStack(Stack):
         self.bauds = frozenset((settings.baud,))
         self.station = self._station(settings)
 
+    def _handle_anew(self, association: Association) -> None:
+        for link in self._handlers:
+            if (link.client, link.server) == (association.client, association.server):
+                self._handlers[link] = self._handler(association)
+
     def leads_to(self, client: int) -> bool:
         """All clients are on the one line."""
         return True
@@ -406,7 +457,7 @@ class HdlcStack(Stack):
         for sap in self.associations.saps if server in BROADCAST else (server,):
             association = self.associations.known(client, sap)
             if association is not None and self.associations.speaker(sap).ready:
-                association.handle(apdu)
+                self._handler(association)(apdu)
 
     def disconnected(self, link: Link, why: str) -> None:
         if self._handlers.pop(link, None) is not None:
@@ -446,7 +497,9 @@ def _within(limits: tuple[int, int], value: int) -> int:
 
 
 def _why_silent(device: Device) -> str:
-    return "is still starting" if device.mains else "has no power"
+    if not device.mains:
+        return "has no power"
+    return "does not answer: its firmware hangs" if device.hung else "is still starting"
 
 
 def _nowhere(data: bytes) -> None:

@@ -20,6 +20,7 @@ from protocols.dlms.enums import DataAccessResult
 from protocols.dlms.notification import DataNotification
 from protocols.dlms.objects import AccessRefused
 from protocols.dlms.security import Envelope, required_protection
+from protocols.errors import LocalProtocolError
 
 if TYPE_CHECKING:
     from emulator.cosem.model import CosemObject
@@ -70,6 +71,10 @@ class PushSetup:
         starting = max(0, device.ready_at - device.clock.now)
         self._schedule(device, self._notification(device), self._number(device, RETRIES), starting + delay)
 
+    def push_now(self, device: Device) -> None:
+        """Collect the objects of the list and send them now or never. Raises AccessRefused as :meth:`push` does."""
+        self._send(device, self._notification(device))
+
     def destined(self, device: Device) -> bool:
         """Whether the device has this setup and a client has given it a destination."""
         item = device.firmware.model.objects_by_name.get(self._name)
@@ -118,11 +123,17 @@ class PushSetup:
             and (server := stack.associations.sap_of(device)) is not None
         ]
         for stack, server in ways:
+            if not stack.lines.lets_out(stack):
+                continue
             association = stack.associations.known(client, server)
-            if association is not None and association.state_code == ASSOCIATED:
-                stack.notify(client, server, association.notify(apdu))
-            else:
-                stack.notify(client, server, _protected(device, client, apdu))
+            try:
+                if association is not None and association.state_code == ASSOCIATED:
+                    protected = association.notify(apdu)
+                else:
+                    protected = _protected(device, client, apdu)
+            except LocalProtocolError:  # the invocation counter is used up: nothing can be protected any more
+                continue
+            stack.notify(client, server, protected)
         return bool(ways)
 
     def _client(self, device: Device) -> int:
@@ -170,7 +181,7 @@ def _protected(device: Device, client: int, apdu: bytes) -> bytes:
     if index is None:
         return apdu
     state = device.security(index)
-    protection = required_protection(state.policy)
+    protection = required_protection(state.policy_in_force)
     if not protection:
         return apdu
     return state.context(device.identity.system_title).protect(apdu, Envelope.GENERAL_GLO, protection)

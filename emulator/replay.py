@@ -24,7 +24,7 @@ class State(NamedTuple):
 
     time: int
     metering: Metering
-    intervals: dict[int, Intervals]
+    intervals: tuple[Intervals, ...]
     demand: Demand | None
     clock: DeviceClock
     mains: bool
@@ -34,7 +34,7 @@ class State(NamedTuple):
         return State(
             self.time,
             self.metering.copy(),
-            {period: item.copy() for period, item in self.intervals.items()},
+            tuple(item.copy() for item in self.intervals),
             self.demand.copy() if self.demand else None,
             self.clock.copy(),
             self.mains,

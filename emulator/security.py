@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, cast
 
@@ -88,6 +89,22 @@ class ReservedCounters(Counters):
         self.reserved = {name: getattr(self, name) for name in self.reserved}
 
 
+@dataclass(slots=True)
+class Mistaken:
+    """What a device with a fault takes its keys, secret, policy and counters for; None where it has them right.
+
+    What it really has stays with it, in its non-volatile memory too. ``counters`` makes of the counters that it has
+    those that it goes by.
+    """
+
+    encryption: bytes | None = None
+    authentication: bytes | None = None
+    master: bytes | None = None
+    secret: bytes | None = None
+    policy: int | None = None
+    counters: Callable[[Counters], Counters] | None = None
+
+
 class SecurityState:
     """What one association's security setup (class 64) holds in a device; it outlives every association."""
 
@@ -98,6 +115,7 @@ class SecurityState:
         "counters",
         "encryption",
         "master",
+        "mistaken",
         "policy",
         "secret",
         "suite",
@@ -114,36 +132,73 @@ class SecurityState:
         self.secret = ring.key(f"{spec.name}.secret")
         self.client_title = b""
         self.counters = Counters()
+        self.mistaken: Mistaken | None = None
+        """What a fault makes the device go by in place of the above."""
+
+    @property
+    def policy_in_force(self) -> int:
+        """The security policy that associations are opened with."""
+        mistaken = self.mistaken
+        return self.policy if mistaken is None or mistaken.policy is None else mistaken.policy
+
+    @property
+    def secret_in_force(self) -> bytes:
+        """The LLS password or HLS secret that clients have to know."""
+        return self._in_force("secret")
+
+    @property
+    def counters_in_force(self) -> Counters:
+        """The counters that associations go by."""
+        counted = None if self.mistaken is None else self.mistaken.counters
+        return self.counters if counted is None else counted(self.counters)
+
+    def _in_force(self, name: str) -> bytes:
+        believed: bytes | None = None if self.mistaken is None else getattr(self.mistaken, name)
+        return cast(bytes, getattr(self, name)) if believed is None else believed
 
     def context(self, system_title: bytes) -> SecurityContext:
         """A security context for an association that is being opened with these keys."""
-        keys = Keys(self.encryption, self.authentication, broadcast=self.broadcast, kek=self.master)
+        keys = Keys(
+            self._in_force("encryption"),
+            self._in_force("authentication"),
+            broadcast=self.broadcast,
+            kek=self._in_force("master"),
+        )
         return SecurityContext(
             suite=self.suite,
             system_title=system_title,
             peer_title=self.client_title,
             keys=keys,
-            counters=self.counters,
-            policy=self.policy,
+            counters=self.counters_in_force,
+            policy=self.policy_in_force,
         )
 
     def unwrap(self, wrapped: bytes) -> bytes:
         """A key or secret that came wrapped with the master key (RFC 3394); SecurityError when it is not."""
-        return unwrap(self.master, wrapped)
+        return unwrap(self._in_force("master"), wrapped)
 
     def replace(self, key_id: KeyId, key: bytes) -> None:
         """Take a new key. Associations that are open keep the old one; a new unicast key starts its counters anew."""
         match key_id:
             case KeyId.GLOBAL_UNICAST:
-                self.encryption = key
+                self._take("encryption", key)
                 counters = self.counters
                 self.counters = counters.anew() if isinstance(counters, ReservedCounters) else Counters()
             case KeyId.GLOBAL_BROADCAST:
                 self.broadcast = key
             case KeyId.AUTHENTICATION:
-                self.authentication = key
+                self._take("authentication", key)
             case KeyId.MASTER:
-                self.master = key
+                self._take("master", key)
+
+    def change_secret(self, secret: bytes) -> None:
+        """Take a new LLS password or HLS secret."""
+        self._take("secret", secret)
+
+    def _take(self, name: str, octets: bytes) -> None:
+        setattr(self, name, octets)
+        if self.mistaken is not None:
+            setattr(self.mistaken, name, None)
 
     def image(self) -> Image:
         """All of it for the non-volatile memory; of the counters what is reserved."""

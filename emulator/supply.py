@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum, IntEnum
 
 from emulator.nvm import Image, Saved
@@ -85,22 +86,83 @@ _NO_CAUSES: frozenset[Cause] = frozenset()
 """One for all switches: each call makes another, of 216 octets."""
 
 
-class SupplySwitch:
-    """The switch of one device. ``moves`` is called before each change of state, with the new one."""
+@dataclass(slots=True)
+class Mechanics:
+    """How contact (or valve), feedback and button of a switch are while something is wrong with them.
 
-    __slots__ = ("_moves", "causes", "mode", "state")
+    ``closed`` is where the contact is, ``opens`` and ``closes`` whether it can be driven, ``feedback`` whether the
+    firmware is told where it is and not the contrary, ``button`` whether the customer's button works. ``leak`` is what
+    a closed valve lets through, units an hour.
+    """
+
+    closed: bool
+    opens: bool = True
+    closes: bool = True
+    feedback: bool = True
+    button: bool = True
+    leak: int = 0
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing is wrong with it."""
+        return self.opens and self.closes and self.feedback and self.button and not self.leak
+
+    @property
+    def told(self) -> bool:
+        """Whether the feedback says that the contact is closed."""
+        return self.closed is self.feedback
+
+    def drive(self, closed: bool) -> None:
+        """Open or close the contact as far as it can be driven."""
+        if self.closes if closed else self.opens:
+            self.closed = closed
+
+    def failing(self, closed: bool) -> bool:
+        """Whether the firmware, which wants the contact ``closed`` or not, sees that it is otherwise."""
+        return self.told is not closed or (not closed and self.leak > 0)
+
+
+class SupplySwitch:
+    """The switch of one device. ``moves`` is called before each change of state, with the new one.
+
+    Where its contact is follows from the state, except through ``mechanics`` while something is wrong with them.
+    """
+
+    __slots__ = ("_moves", "causes", "mechanics", "mode", "state")
 
     def __init__(self, mode: int, moves: Callable[[ControlState], None]) -> None:
         self.mode = mode
         self.state = ControlState.CONNECTED
         self.causes = _NO_CAUSES
         """What keeps it open; none while it is armed or closed."""
+        self.mechanics: Mechanics | None = None
+        """What is wrong with it, None where nothing is."""
         self._moves = moves
 
     @property
     def closed(self) -> bool:
-        """output_state: whether energy can flow."""
+        """Whether the firmware has it closed."""
         return self.state is ControlState.CONNECTED
+
+    @property
+    def conducts(self) -> bool:
+        """Whether energy can flow."""
+        return self.closed if self.mechanics is None else self.mechanics.closed
+
+    @property
+    def output(self) -> bool:
+        """output_state: whether the feedback of the contact says that energy can flow."""
+        return self.closed if self.mechanics is None else self.mechanics.told
+
+    @property
+    def leak(self) -> int:
+        """What it lets through although it is shut, units an hour."""
+        return 0 if self.mechanics is None or self.mechanics.closed else self.mechanics.leak
+
+    @property
+    def button(self) -> bool:
+        """Whether the customer's button works."""
+        return self.mechanics is None or self.mechanics.button
 
     def image(self) -> Image:
         """State, mode and causes for the non-volatile memory."""
@@ -157,6 +219,8 @@ class SupplySwitch:
 
     def _move(self, state: ControlState) -> None:
         if state is not self.state:
+            if self.mechanics is not None:
+                self.mechanics.drive(state is ControlState.CONNECTED)
             self._moves(state)
             self.state = state
 

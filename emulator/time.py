@@ -7,6 +7,7 @@ from collections.abc import Callable
 from itertools import count
 from random import Random
 
+MILLISECOND = 1_000_000
 SECOND = 1_000_000_000
 MINUTE = 60 * SECOND
 HOUR = 3600 * SECOND

@@ -41,5 +41,22 @@ A Fault Has An Id That Events Carry
     ${events} =    Events    fault=${id}
     Length Should Be    ${events}    2
 
+A Fault Waits For Its Time
+    ${id} =    Start Fault    device-without-entry    gas    every_seconds=3600    seconds=60    times=2
+    Advance Clock    2 hours
+    ${fault} =    Fault    ${id}
+    Should Be Equal    ${fault}[state]    ended
+    Should Be Equal As Integers    ${fault}[occurrences]    2
+    ${id} =    Start Fault    device-without-entry    gas    when=time 03:00
+    ${fault} =    Fault    ${id}
+    Should Be Equal    ${fault}[waits_for]    its clock to show 03:00
+    End Fault    ${id}
+    ${values} =    Create Dictionary    seconds=${3}
+    ${id} =    Start Fault    clock-jumps    electricity    values=${values}
+    ${fault} =    Fault    ${id}
+    Should Be Equal As Integers    ${fault}[parameters][seconds]    3
+    ${conditions} =    Fault Conditions
+    Should Be Equal    ${conditions}[0][form]    frame N
+
 What Is Not There Is Told In One Line
     Run Keyword And Expect Error    *home/ihd: no such device; there are hub, electricity, gas    Power    home/ihd

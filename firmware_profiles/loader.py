@@ -26,6 +26,7 @@ from emulator.firmware import (
     MeteringSettings,
     MirrorWrite,
     OpticalSettings,
+    PowerSettings,
     Quirks,
     RadioProtocol,
     RadioSettings,
@@ -42,7 +43,7 @@ from emulator.push import PUSH_CLASS
 from firmware_profiles.files import ProfileError, find, names, read, validated
 from firmware_profiles.in_home import display_settings
 from firmware_profiles.prepayment import check_column, prepayment_settings
-from firmware_profiles.schema import Alert, Association, Flag, GrantTable, Hdlc, Object, Optical, Profile, Radio
+from firmware_profiles.schema import Alert, Association, Flag, GrantTable, Hdlc, Object, Optical, Power, Profile, Radio
 from firmware_profiles.texts import logical_name, octets
 from firmware_profiles.zigbee import zigbee_settings
 from protocols.dlms.enums import Conformance
@@ -54,6 +55,8 @@ __all__ = ["ProfileError", "check", "load", "names"]
 PROFILE_CLASS = 7
 SECOND = 1_000_000_000
 MILLISECOND = 1_000_000
+VOLT = 1000
+"""mV."""
 
 KINDS: dict[str, DeviceKind] = {"electricity": ELECTRICITY, "gas": GAS, "hub": HUB, "display": DISPLAY}
 MECHANISMS = {
@@ -195,9 +198,20 @@ def _compile(name: str, profile: Profile) -> FirmwareProfile:
         else None,
         reactions=_reactions(profile),
         quirks=Quirks(**profile.quirks.model_dump()),
+        power=_power(profile.power),
         prepayment=prepayment_settings(profile, model, copies),
         display=display_settings(profile),
         zigbee=zigbee_settings(profile, model),
+    )
+
+
+def _power(power: Power) -> PowerSettings:
+    return PowerSettings(
+        minimum=power.minimum_v * VOLT,
+        restart=power.restart_v * VOLT,
+        hold_up=power.hold_up_ms * MILLISECOND,
+        last_gasp=power.last_gasp,
+        watchdog=round(power.watchdog_s * SECOND),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 Provenance = Literal["standard", "public source", "assumed", "learnt"]
 Kind = Literal["electricity", "gas", "hub", "display"]
@@ -67,6 +67,22 @@ class ClockTable(Strict):
     dst_deviation_minutes: Annotated[int, Field(ge=-120, le=120)]
     dst_enabled: bool
     reserve_hours: Annotated[float, Field(ge=0, le=100_000)]
+
+
+class Power(Strict):
+    """Power supply and watchdog; see :class:`emulator.firmware.PowerSettings`."""
+
+    minimum_v: Annotated[int, Field(ge=0, le=230)] = 120
+    restart_v: Annotated[int, Field(ge=0, le=230)] = 150
+    hold_up_ms: Annotated[int, Field(ge=0, le=600_000)] = 200
+    last_gasp: bool = False
+    watchdog_s: Annotated[float, Field(ge=0, le=86_400)] = 16.0
+
+    @model_validator(mode="after")
+    def _restarts_above(self) -> Power:
+        if self.restart_v < self.minimum_v:
+            raise ValueError(f"restart_v of {self.restart_v}: at least minimum_v, {self.minimum_v}")
+        return self
 
 
 class Hdlc(Strict):
@@ -415,6 +431,7 @@ class Profile(Strict):
     alert: dict[str, Alert] = Field(default_factory=dict[str, Alert])
     quirks: Quirks = Quirks()
     nvm: Nvm = Nvm()
+    power: Power = Power()
     wan: Hdlc | None = None
     local: Hdlc | None = None
     optical: Optical | None = None

@@ -92,6 +92,11 @@ class Sniffer:
                 self._assemble(message, message.frame)
         return messages
 
+    @property
+    def waiting(self) -> bool:
+        """Whether octets are held that make no message yet."""
+        return any(stream.waiting for stream in self._directions.values())
+
     def flush(self) -> list[Message]:
         """What is left unfinished; the line is at its end."""
         return [message for stream in self._directions.values() for message in stream.flush()]
@@ -148,6 +153,11 @@ class _Stream:
         self._inbound = inbound
         self._buffer = b""
         self._flag_used = False  # the flag in front has closed a frame already
+
+    @property
+    def waiting(self) -> bool:
+        """Whether octets are held, other than a flag that has closed a frame."""
+        return self._buffer != b"" and not (self._flag_used and self._buffer == b"\x7e")
 
     def take(self, data: bytes) -> list[Message]:
         """Messages completed by ``data``."""
@@ -260,6 +270,11 @@ class _WrapperStream:
         self._inbound = inbound
         self._buffer = b""
         self._lost = False  # a wrong header: where messages begin is not known any more
+
+    @property
+    def waiting(self) -> bool:
+        """Whether octets are held."""
+        return self._buffer != b""
 
     def take(self, data: bytes) -> list[Message]:
         """Messages completed by ``data``."""

@@ -31,9 +31,13 @@ AirMaker: TypeAlias = "Callable[[str, Hub], AirListener]"
 """Makes a listener for the air of the HAN that a hub formed; the name is ``premises/hub/han``."""
 
 
+AIR_PORT = "han"
+"""What the air of a HAN is called beside the ports of its hub."""
+
+
 def air_name(premises: str) -> str:
     """What the air of a premises' HAN is called, beside the names of ports."""
-    return f"{premises}/hub/han"
+    return f"{premises}/hub/{AIR_PORT}"
 
 
 def listen(

@@ -10,6 +10,9 @@ The air of each HAN is an interface of its own, of 802.15.4 frames with channel,
 them once it is given the keys that comments of the frames have, each with the first frame after it came to be known;
 a frame that a radio dropped has a comment that says which radio and why.
 
+A packet of a port on which a fault in force may show has a comment with its id, ``in force: fault F1: ..``; that it
+begins or ends is a packet of text at each port of the device, or a comment of a frame of the HAN.
+
 What a line or a device dropped or refused is told by a comment of the packet that it is about, ``why: LAYER: ...``, or
 by a packet of that text where there is none (a time-out); :mod:`rigs.captured` reads them.
 """
@@ -34,14 +37,17 @@ from protocols.errors import DecodeError
 from protocols.sniffer import MAX_LINKS, SEVEN_BITS, Kind, Message, Sniffer, without_llc
 from rigs.air import AirListener, HubKeys, dissector_option
 from rigs.apdu_text import ApduText
+from rigs.in_force import MARK, is_told
 from rigs.opener import Opener, PortReveal
 from rigs.ports import PortKind, PortSpec, Tap
 from rigs.radio_text import is_radio
 
 if TYPE_CHECKING:
+    from emulator.faults.injection import Injection
     from emulator.han.medium import Link
     from emulator.hub import Hub
     from emulator.telling import Layer
+    from rigs.rig import Rig
 
 WHY = "why: "
 """How comments begin that say why something was dropped or refused; the layer follows, and a colon."""
@@ -54,6 +60,7 @@ _CLIENT_PORT = 50_000
 _DEVICES = int(IPv4Address("10.0.0.0"))
 _CLIENTS = int(IPv4Address("10.128.0.0"))
 _LINES = 0x7F_FFFF
+_JUST = 100_000_000  # ns of the rig's time after a packet in which it is what a fault began or ended at
 _SHOWN = 400  # characters of text in a packet list
 
 
@@ -62,7 +69,7 @@ class CaptureError(Exception):
 
 
 class Capture:
-    """Writes a capture file; put it into ``Rig.taps`` and :meth:`air` into ``Rig.air``. All calls belong to one thread.
+    """Writes a capture file of what it is attached to. All calls belong to one thread.
 
     ``reveal``, if set, opens ciphered APDUs (see :mod:`rigs.known_keys`); what is inside then follows as a packet. When
     the disk is full or the file fails otherwise, ``failed`` is called once with a sentence and nothing more is
@@ -77,6 +84,8 @@ class Capture:
         self.reveal: PortReveal | None = None
         self.clock: Callable[[], int] = lambda: self._latest.time
         """The rig's time in ns, for what is not about a packet; without it that of the latest packet."""
+        self.faults: Callable[[str], tuple[str, ...]] = lambda port: ()
+        """The faults in force at a port, in words with their ids."""
         self.error = ""
         """What ended the writing before :meth:`close`; empty while all is well."""
         self._interfaces: dict[str, int] = {}
@@ -95,6 +104,16 @@ class Capture:
         if self.error:
             self.close()
             raise CaptureError(self.error)
+
+    def attach(self, rig: Rig, *, air: bool = True) -> None:
+        """Hear all lines of a rig that has not started yet, its faults and, unless that is left out, its HANs."""
+        rig.taps.append(self)
+        rig.reasons.append(self.explained)
+        rig.fault_observers.append(self.fault)
+        self.faults = rig.in_force.labels
+        self.clock = lambda: rig.clock.now
+        if air:
+            rig.air.append(self.air)
 
     def __call__(self, name: str, spec: PortSpec) -> Tap:
         """A listener for a new line of the port ``name``; one of a radio processor is left out, its air is there."""
@@ -115,7 +134,7 @@ class Capture:
                 exported = pcapng.exported(
                     dissector, octets, source, destination, udp=udp, protocol=protocol, info=info[:_SHOWN]
                 )
-                comments = (message.remark,) if message.remark else ()
+                comments = (*((message.remark,) if message.remark else ()), *self._in_force(name))
                 self._latest = _Latest(interface, now, exported, message.inbound, comments)
                 self._add(self._latest.block())
                 self.packets += 1
@@ -136,20 +155,44 @@ class Capture:
         if interface is None or not self._open:
             return
         comment = f"{WHY}{layer.value}: {text}"
+        if not self._said_of_latest(interface, comment):
+            self._note(interface, "why", text, (comment, *self._in_force(name)))
+
+    def fault(self, now: int, injection: Injection, text: str) -> None:
+        """An injection of a fault waits, begins or ends; for ``Rig.fault_observers``.
+
+        It is said of the packet that came just before, or else by a packet of text, at each port of the device.
+        """
+        just = 0 <= now - self._latest.time <= _JUST
+        for name, interface in self._interfaces.items():
+            if name.startswith(f"{injection.target}/") and not (just and self._said_of_latest(interface, text)):
+                self._note(interface, "fault", text, (text,))
+
+    def _said_of_latest(self, interface: int, comment: str) -> bool:
+        """Say it of the latest packet, if that came towards this port and is not in the file yet."""
         before = self._latest
-        if before.interface == interface and before.inbound:
-            after = replace(before, comments=(*before.comments, comment))
-            if self._amend(before.block(), after.block()):
-                self._latest = after
-                return
-        told = pcapng.exported("data-text-lines", text.encode(), protocol="why", info=text[:_SHOWN])
-        self._add(pcapng.packet(interface, self.clock(), told, comments=(comment,)))
-        self.packets += 1
+        if before.interface != interface or not before.inbound:
+            return False
+        after = replace(before, comments=(*before.comments, comment))
+        amended = self._amend(before.block(), after.block())
+        if amended:
+            self._latest = after
+        return amended
+
+    def _in_force(self, name: str) -> tuple[str, ...]:
+        return tuple(f"{MARK}{each}" for each in self.faults(name))
+
+    def _note(self, interface: int, protocol: str, text: str, comments: tuple[str, ...]) -> None:
+        """A packet of text."""
+        if self._open:
+            told = pcapng.exported("data-text-lines", text.encode(), protocol=protocol, info=text[:_SHOWN])
+            self._add(pcapng.packet(interface, self.clock(), told, comments=comments))
+            self.packets += 1
 
     def air(self, name: str, hub: Hub) -> AirListener:
         """A listener for the air of the HAN that a hub formed, an interface of that name."""
         interface = self._interface(name, "the air of the HAN", pcapng.IEEE802154_TAP)
-        return _Air(interface, hub, self._radio, self._amend)
+        return _Air(interface, hub, self._radio, self._amend, lambda: self._in_force(name))
 
     def _interface(self, name: str, description: str, link_type: int = pcapng.UPPER_PDU) -> int:
         interface = self._interfaces.get(name)
@@ -245,10 +288,28 @@ class _Air:
     """Writes the frames of one HAN's air. Keys that a dissector needs are comments of the first frame after they are
     known, which are all."""
 
-    __slots__ = ("_amend", "_block", "_comments", "_frame", "_hub", "_interface", "_keys", "_now", "_told", "_write")
+    __slots__ = (
+        "_amend",
+        "_block",
+        "_comments",
+        "_frame",
+        "_hub",
+        "_in_force",
+        "_interface",
+        "_keys",
+        "_late",
+        "_now",
+        "_told",
+        "_write",
+    )
 
     def __init__(
-        self, interface: int, hub: Hub, write: Callable[[bytes], None], amend: Callable[[bytes, bytes], bool]
+        self,
+        interface: int,
+        hub: Hub,
+        write: Callable[[bytes], None],
+        amend: Callable[[bytes, bytes], bool],
+        in_force: Callable[[], tuple[str, ...]],
     ) -> None:
         self._hub = hub
         self._interface = interface
@@ -259,21 +320,28 @@ class _Air:
         self._now = 0
         self._frame = self._block = b""
         self._comments: list[str] = []
+        self._late: list[str] = []
+        self._in_force = in_force
 
     def frame(self, now: int, octets: bytes, heard: Link) -> None:
         self._now = now
         rssi, lqi = (heard.rssi, heard.lqi) if heard.usable else (None, None)  # others hear it, not the hub
         self._frame = pcapng.radio(octets, self._hub.han.channel, rssi, lqi)
         self._comments = [f"tshark {dissector_option(label, key)}" for label, key in self._new_keys()]
+        self._comments += (*self._late, *self._in_force())
+        self._late.clear()
         self._block = self._packet()
         self._write(self._block)
 
     def explained(self, now: int, text: str) -> None:
-        """Said of the frame before, which mostly is not in the file yet."""
+        """Said of the frame before, which mostly is not in the file yet; else that a fault begins or ends is said of
+        the next."""
         self._comments.append(text)
         block = self._packet()
         if self._block and self._amend(self._block, block):
             self._block = block
+        elif is_told(text):
+            self._late.append(text)
 
     def _packet(self) -> bytes:
         return pcapng.packet(self._interface, self._now, self._frame, comments=self._comments)

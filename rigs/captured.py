@@ -15,6 +15,7 @@ from protocols.sniffer import Sniffer
 from rigs.apdu_text import ApduText
 from rigs.capture import WHY, CaptureError
 from rigs.explanations import NO_ANSWER
+from rigs.in_force import MARK
 from rigs.system_errors import reason
 from rigs.trace import message_text
 
@@ -46,7 +47,7 @@ def explanations(path: Path) -> list[dict[str, object]]:
 def _explanations(path: Path, file: BinaryIO) -> list[dict[str, object]]:
     interfaces: list[_Interface] = []
     entries: list[dict[str, object]] = []
-    for kind, body in _blocks(path, file):
+    for kind, body in blocks(path, file):
         if kind == pcapng.INTERFACE_BLOCK and len(interfaces) < MOST_INTERFACES:
             name, link_type = pcapng.read_interface(body)
             interfaces.append(_Interface(name, link_type == pcapng.IEEE802154_TAP, ApduText(), []))
@@ -59,8 +60,9 @@ def _explanations(path: Path, file: BinaryIO) -> list[dict[str, object]]:
 
 
 def _of_packet(interface: _Interface, seen: pcapng.Packet, made: int) -> list[dict[str, object]]:
+    faults = [text.removeprefix(MARK) for text in seen.comments if text.startswith(MARK)]
     if interface.air:
-        said = [("HAN", text) for text in seen.comments if not text.startswith("tshark ")]
+        said = [("HAN", text) for text in seen.comments if not text.startswith(("tshark ", MARK))]
         text = ""
     else:
         said = [_parted(text) for text in seen.comments if text.startswith(WHY)]
@@ -79,6 +81,7 @@ def _of_packet(interface: _Interface, seen: pcapng.Packet, made: int) -> list[di
             "came": text,
             "answer": NO_ANSWER if text else "",
             "times": 1,
+            "faults": faults,
         }
         for index, (layer, why) in enumerate(said, 1)
     ]
@@ -103,7 +106,8 @@ def _text(texts: ApduText, seen: pcapng.Packet) -> str:
     return " / ".join(message_text(message, texts) for message in sniffer.see(inbound, octets) + sniffer.flush())
 
 
-def _blocks(path: Path, file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+def blocks(path: Path, file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Kind and body of the whole blocks of a capture, an open file called ``path``; raises CaptureError."""
     first = True
     while len(head := file.read(8)) == 8:
         kind, length = int.from_bytes(head[:4], "little"), int.from_bytes(head[4:], "little")

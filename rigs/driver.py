@@ -19,6 +19,9 @@ from fractions import Fraction
 from itertools import count
 from typing import TYPE_CHECKING, Protocol
 
+from rigs.readers import Readers
+from rigs.wheel import Wheel
+
 if TYPE_CHECKING:
     from emulator.time import Clock
 
@@ -82,6 +85,10 @@ class Driver:
         self._armed = NEVER  # machine time in ns the timer is set for; NEVER while there is none
         self._clock_armed = NEVER  # what next_due() was when it was set
         self._entries = 0
+        self.wheel = Wheel()
+        """What octets of lines wait by, for as long as the loop runs; it keeps the pace of the world."""
+        self.readers = Readers(self.wheel)
+        """What is read together."""
         self._begun = 0  # machine time at which the clock began to run
         self._origin = 0  # and what it showed then
         self._line = 0  # line time less machine time, ns
@@ -98,6 +105,7 @@ class Driver:
     def start(self) -> None:
         """Begin; called on the running loop."""
         self._loop = asyncio.get_running_loop()
+        self.wheel.start(self._loop)
         match self.mode:
             case ClockMode.STEPPED:
                 self.now = self._stepped_now
@@ -106,6 +114,11 @@ class Driver:
                 self._line = self.clock.now - begun
                 self._run(begun)
         self._arm()
+
+    @property
+    def line_time(self) -> int:
+        """Line time of the present, ns; the rig's clock stays where it is."""
+        return self.clock.now if self.mode is ClockMode.STEPPED else time.monotonic_ns() + self._line
 
     def set_rate(self, rate: float) -> None:
         """Let a clock that runs by itself run at another rate from now on: 1 is the pace of the world.
@@ -125,6 +138,7 @@ class Driver:
 
     def stop(self) -> None:
         """End: no timer is left behind."""
+        self.wheel.stop()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

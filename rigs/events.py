@@ -45,7 +45,8 @@ class RigEvent:
     """One event. Its ``number`` counts from 1; ``at`` is the rig instant, ns of UTC, to which it belongs.
 
     ``device`` is ``premises/kind``, ``port`` the name of a port (``premises/kind/port``; ``premises/hub/han`` for the
-    air of a HAN), ``fault`` the id of an injection; each is None where the event has nothing to do with one.
+    air of a HAN), ``fault`` the id of an injection, of a refusal the one that it names or the latest that was in force
+    there; each is None where the event has nothing to do with one.
     """
 
     number: int
@@ -138,9 +139,9 @@ class EventLog:
 
         device.observers.append(recorded)
 
-    def explained(self, port: str, text: str) -> None:
-        """A port, or the air of a HAN, has discarded or refused something, and why."""
-        self.add(Source.PORT, "refused", text, device=port.rpartition("/")[0], port=port)
+    def explained(self, port: str, text: str, fault: str | None = None) -> None:
+        """A port, or the air of a HAN, has discarded or refused something, and why; with the fault that may be why."""
+        self.add(Source.PORT, "refused", text, device=port.rpartition("/")[0], port=port, fault=fault)
 
     def injected(self, injection: Injection, text: str) -> None:
         """An injection of a fault waits, has begun, ended or failed."""

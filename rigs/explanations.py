@@ -38,6 +38,7 @@ class Explanation:
     ``number`` counts up over the whole rig, and anew when the same happens again, which ``times`` counts. ``time`` is
     that of the rig, ns of UTC, when it happened last. ``came`` is the message that it is about, in one line and without
     secrets, empty where nothing came in (a time-out, say); ``answer`` what was answered, or that nothing was.
+    ``faults`` are those that were in force there, in words with their ids, whether they had to do with it or not.
     """
 
     number: int
@@ -48,6 +49,7 @@ class Explanation:
     came: str = ""
     answer: str = ""
     times: int = 1
+    faults: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -75,8 +77,10 @@ class _Heard:
 class History:
     """The latest explanations of a rig's ports. All calls belong to the thread of the loop."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, faults: Callable[[str], tuple[str, ...]] = lambda port: ()) -> None:
+        """``faults`` says which are in force at a port."""
         self._clock = clock
+        self._faults = faults
         self._made = 0
         self._ports: OrderedDict[str, deque[Explanation]] = OrderedDict()
 
@@ -89,11 +93,11 @@ class History:
                 self._ports.popitem(last=False)
             kept = self._ports[port] = deque(maxlen=PER_PORT)
         self._ports.move_to_end(port)
-        last = kept[-1] if kept else None
-        if last is not None and (last.layer, last.why) == (layer, why):
+        last, faults = kept[-1] if kept else None, self._faults(port)
+        if last is not None and (last.layer, last.why, last.faults) == (layer, why, faults):
             last.number, last.time, last.times = self._made, self._clock.now, last.times + 1
             return
-        entry = Explanation(self._made, self._clock.now, port, layer, why)
+        entry = Explanation(self._made, self._clock.now, port, layer, why, faults=faults)
         kept.append(entry)
         if heard is not None:
             heard(entry)

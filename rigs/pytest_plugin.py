@@ -10,7 +10,8 @@
 ``smets1_rig``
     ``smets1_rig("rig.toml")`` runs a rig file of the test's own (a path, or a table as TOML would give it) and returns
     a :class:`rigs.running.RunningRig`; it is stopped when the test ends. The clock is stepped unless the file says how
-    it runs.
+    it runs. ``rig.start_fault("object-refuses", "home/electricity", when="read 1-0:1.8.0", answers=1)`` injects a
+    fault, ``rig.faults`` tells what became of it.
 
 Nothing of the emulator is imported unless a test that was collected asks for one of them; then it is before the first
 test runs, so that no test's own time holds it.

@@ -17,6 +17,7 @@ from rigs.config import ConfigError, DeviceSpec, PremisesSpec, RigFile
 from rigs.driver import SECOND, ClockMode, Driver, utc_ns
 from rigs.events import EventLog, Source
 from rigs.explanations import History
+from rigs.in_force import InForce, shows_on_air
 from rigs.mains import Mains
 from rigs.ports import Attachment, LineOptions, Port, PortError, PortKind, PortSpec, Tap, make_port
 from rigs.ports.latency import Latency
@@ -110,7 +111,11 @@ class Rig:
 
         For frames that a radio dropped the name is that of the HAN, ``premises/hub/han``.
         """
-        self.history = History(self.clock)
+        self.in_force = InForce()
+        """The faults in force, by where they may show."""
+        self.fault_observers: list[Callable[[int, Injection, str], None]] = []
+        """Called with the time as an injection waits, begins or ends, unless :attr:`air` hears of it."""
+        self.history = History(self.clock, self.in_force.labels)
         """The latest of these sentences, with the layer and what had come."""
         self.remembers = False
         """Whether the history has the HANs too when there is no ``explain``; set it before :meth:`start`."""
@@ -118,7 +123,7 @@ class Rig:
         """Called as ``explain``, with the layer between name and sentence; not for the HANs."""
         self.failed: Callable[[PortError], None] | None = None
         self.warn: Callable[[str], None] | None = None
-        """Called with a line when what devices do cannot be kept any more."""
+        """Called with a line when what devices do cannot be kept any more, or a fault of the file came too late."""
         self.timed = False
         """Whether the time that devices take over answers is counted, at every port; set it before :meth:`start`."""
         self.storage = storage or file.storage(folder)
@@ -146,15 +151,20 @@ class Rig:
 
     def _fault_told(self, injection: Injection, text: str) -> None:
         self.events.injected(injection, text)
+        self.in_force.told(injection)
         hub = self.premises[injection.target.rpartition("/")[0]].hub
-        self._fault_is_told = True
-        try:
-            if hub is not None:
+        on_air = hub is not None and shows_on_air(injection)
+        if not (on_air and self.air):
+            for observer in self.fault_observers:
+                observer(self.clock.now, injection, text)
+        if hub is not None and on_air:
+            self._fault_is_told = True
+            try:
                 hub.han.air.tell(text)
-            elif self.explain is not None:
-                self.explain(injection.target, text)
-        finally:
-            self._fault_is_told = False
+            finally:
+                self._fault_is_told = False
+        elif self.explain is not None:
+            self.explain(injection.target, text)
 
     async def start(self) -> None:
         """Build the premises and open the ports; raises :class:`PortError` or :class:`ConfigError`, all undone."""
@@ -209,6 +219,37 @@ class Rig:
         for port in self.ports.values():
             await port.open()
         await self._open_bench()
+        if self.file.faults:
+            self._inject()
+
+    def _inject(self) -> None:
+        """The faults of the rig file, at the present; raises ConfigError for one that cannot begin."""
+        from emulator.faults.parameters import FaultError
+        from rigs.times import nanoseconds, utc_of
+
+        self.driver.now()
+        for spec in self.file.faults:
+            table, now = spec.table, self.clock.now
+            at = None if table.after is None else now + nanoseconds(table.after)
+            timing = table.timing()
+            if table.at is not None:
+                at = utc_of(table.at)
+                every = timing.get("every")
+                if every is not None and at < now:
+                    at += -(-(now - at) // every) * every
+            if at is not None and at < now:
+                self._passed(f"{spec.where}: {table.fault} at {spec.target}: its time is past; nothing was injected")
+                continue
+            try:
+                self.faults.start(table.fault, spec.target, table.parameters, at=at, **timing)
+            except FaultError as error:
+                raise ConfigError(f"{spec.where}: {error}") from None
+        self.driver.attend()
+
+    def _passed(self, text: str) -> None:
+        self.events.add(Source.RIG, "fault_past", text)
+        if self.warn is not None:
+            self.warn(text)
 
     async def _open_bench(self) -> None:
         config = self.file.config
@@ -362,7 +403,7 @@ class Rig:
 
     def _explained(self, name: str, text: str) -> None:
         if not self._fault_is_told:  # which is an event of its own
-            self.events.explained(name, text)
+            self.events.explained(name, text, self.in_force.blamed(name, text))
         if self.explain is not None:
             self.explain(name, text)
 

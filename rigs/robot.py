@@ -179,17 +179,41 @@ class Smets1:
         """The injections there are."""
         return self._client.get("faults")
 
+    def fault_conditions(self) -> list[dict[str, Any]]:
+        """The conditions that a fault can wait for: ``when`` of `Start Fault`."""
+        return self._client.get("faults", "conditions")
+
     def start_fault(
         self,
         fault: str,
         device: str,
         seconds: float | None = None,
         after_seconds: float | None = None,
+        when: str | None = None,
+        every_seconds: float | None = None,
+        between: str | None = None,
+        times: int | None = None,
+        probability: float | None = None,
+        values: dict[str, str | int] | None = None,
         **parameters: str,
     ) -> str:
-        """Inject a fault, at once or ``after_seconds``, for ``seconds`` where given; the id of the injection."""
-        content: dict[str, object] = {"fault": fault, "device": self._name(device), "parameters": parameters}
-        given = {"seconds": seconds, "after_seconds": after_seconds}
+        """Inject a fault, at once or ``after_seconds``, for ``seconds`` where given; the id of the injection.
+
+        ``when`` is a condition to wait for, such as ``frame 5``; ``every_seconds`` has it begin anew, ``between``
+        (``17:00-19:00``) at some times of day only; ``times`` and ``probability`` say how often. Parameters of the
+        fault that are called as one of these go into a dictionary, ``values``.
+        """
+        given_values = {**(values or {}), **parameters}
+        content: dict[str, object] = {"fault": fault, "device": self._name(device), "parameters": given_values}
+        given = {
+            "seconds": seconds,
+            "after_seconds": after_seconds,
+            "when": when,
+            "every_seconds": every_seconds,
+            "between": between,
+            "times": times,
+            "probability": probability,
+        }
         content |= {name: value for name, value in given.items() if value is not None}
         return self._client.post("faults", **content)["id"]
 

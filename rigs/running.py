@@ -374,21 +374,46 @@ class RunningRig:
         """The injections that wait or are in force, and the latest of those that are over."""
         return self.runner.call(lambda: faults.injections(self.desk))
 
+    def fault_conditions(self) -> list[faults.ConditionState]:
+        """The kinds of conditions that a fault can wait for: ``when`` of :meth:`start_fault`."""
+        return faults.conditions()
+
     def start_fault(
         self,
         fault: str,
         device: str,
+        values: Mapping[str, int | str] | None = None,
         *,
         seconds: float | None = None,
         after_seconds: float | None = None,
+        when: str | None = None,
+        every_seconds: float | None = None,
+        between: str | None = None,
+        times: int | None = None,
+        probability: float | None = None,
         **parameters: int | str,
     ) -> faults.InjectionState:
         """Inject a fault into a device (``premises/kind``), at once or ``after_seconds``, for ``seconds`` where given.
 
-        Raises :class:`rigs.control.desk.DeskError` for what is not there, makes no sense or cannot be done.
+        ``when`` is a condition to wait for, such as ``frame 5`` or ``read 1-0:1.8.0``; ``every_seconds`` has it begin
+        anew, ``between`` (``17:00-19:00``) at some times of day only, ``times`` and ``probability`` say how often.
+        Parameters of the fault that are called as one of these go into ``values``. Raises
+        :class:`rigs.control.desk.DeskError` for what is not there, makes no sense or cannot be done.
         """
         return self.runner.call(
-            lambda: faults.start(self.desk, fault, device, parameters, after_seconds=after_seconds, seconds=seconds)
+            lambda: faults.start(
+                self.desk,
+                fault,
+                device,
+                {**(values or {}), **parameters},
+                after_seconds=after_seconds,
+                seconds=seconds,
+                when=when,
+                every_seconds=every_seconds,
+                between=between,
+                times=times,
+                probability=probability,
+            )
         )
 
     def end_fault(self, id: str) -> faults.InjectionState:

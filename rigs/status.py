@@ -152,7 +152,7 @@ class Log:
 
     def __init__(self, status: Status) -> None:
         self._status = status
-        self._rows: dict[str, Row] = {}
+        self._clients: dict[str, str] = {}
         self._fresh: Counter[tuple[str, str]] = Counter()
 
     def explained(self, name: str, text: str) -> None:
@@ -170,11 +170,11 @@ class Log:
     def clients(self) -> list[tuple[str, str]]:
         """Ports whose clients have come or gone since the last call, and who is there now."""
         found: list[tuple[str, str]] = []
-        for row in self._status.rows():
-            before = self._rows.get(row.name)
-            self._rows[row.name] = row
-            if (before.client if before else "") != row.client:
-                found.append((row.name, row.client or "the client has gone"))
+        for name, port in self._status.rig.ports.items():
+            client = _clients(port)
+            if client != self._clients.get(name, ""):
+                self._clients[name] = client
+                found.append((name, client or "the client has gone"))
         return found
 
 

@@ -31,6 +31,17 @@ software_parity = false         # even parity in bit 7 during sign-on, on transp
 # unit = 1
 # coils = { "home/electricity" = 0 }
 
+# [[faults]]                    # a fault from the start on: smets1 fault list, smets1 fault show NAME
+# fault = "radio-off"
+# device = "home/gas"
+# parameters = {}
+# after = "10m"                 # or at = a date and time; left out: at once
+# lasts = "5m"                  # each time; left out: until it is ended
+# every = "1h"                  # again and again; or when = "frame 5", "read 1-0:1.8.0": smets1 fault conditions
+# between = "17:00-19:00"       # at these times of day only
+# times = 3
+# probability = 0.5             # of each beginning
+
 [[premises]]
 name = "home"
 count = 1                       # more: {n} in a port is 0, 1, ...; {4059+n} counts up; {premises} is home-0, ...
@@ -66,4 +77,9 @@ kind = "household"              # constant: cubic metres an hour
 [premises.display]              # on the hub's HAN: shows what meters report, takes tokens, arms the supply (PPMID)
 # profile = "display-ihd"       # one that only shows
 # eui64 = "025350310000000A"    # left out: from the seed
+
+# [[premises.faults]]           # the same for these premises: of each, of every nth, or of a share of them
+# fault = "antenna-off"
+# device = "electricity"
+# share = 0.1                   # or nth = 10
 """

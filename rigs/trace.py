@@ -5,7 +5,9 @@ Decoded::
     12:00:00.000000 home/electricity/optical <- 16>1 I N(S)=0 N(R)=0 P/F=1 | GET Clock 0-0:1.0.0.255 time
     12:00:00.000000 home/electricity/optical -> 1>16 I N(S)=0 N(R)=1 P/F=1 | GET response ...
 
-``<-`` goes towards the device. Frames of a HAN's air are told in the same way, and after them why a radio dropped one::
+``<-`` goes towards the device. While a fault is in force its id stands in brackets after the name of each port on which
+it may show, and a line tells that it begins or ends. Frames of a HAN's air are told in the same way, and after them why
+a radio dropped one::
 
     12:00:00.000000 home/hub/han home/gas > home/hub | Metering 1 > 1, link key, counter 12 | report ...
     12:00:00.000000 home/hub/han: the hub drops a frame of 53 octets: the MIC is wrong for this key, source and counter
@@ -30,8 +32,10 @@ from rigs.radio_text import RadioText, is_radio
 from rigs.zigbee_text import AirText
 
 if TYPE_CHECKING:
+    from emulator.faults.injection import Injection
     from emulator.han.medium import Link
     from emulator.hub import Hub
+    from rigs.rig import Rig
 
 MAX_WAITING = 64
 """Frames of one request that wait for its end before they are shown."""
@@ -41,7 +45,7 @@ _PASSWORD_OCTETS = re.compile(rb"\x01P[12]\x02\(([^)]*)\)")
 
 
 class Trace:
-    """Writes a line for each message; put it into ``Rig.taps``, and :meth:`air` into ``Rig.air``.
+    """Writes a line for each message of what it is attached to.
 
     ``write`` takes a line without its end. ``reveal``, if given, opens ciphered APDUs (:mod:`rigs.known_keys`), so that
     their contents can be told. Passwords and keys are not shown, in hexadecimal either: a message with one is a ``#``
@@ -54,6 +58,24 @@ class Trace:
         self.write = write
         self.hexadecimal = hexadecimal
         self.reveal = reveal
+        self.faults: Callable[[str], tuple[str, ...]] = lambda port: ()
+        """The ids of the faults in force at a port."""
+
+    def attach(self, rig: Rig, *, air: bool = True) -> None:
+        """Hear all lines of a rig that has not started yet, its faults and, unless that is left out, its HANs."""
+        rig.taps.append(self)
+        rig.fault_observers.append(self.fault)
+        self.faults = rig.in_force.ids
+        if air:
+            rig.air.append(self.air)
+
+    def fault(self, now: int, injection: Injection, text: str) -> None:
+        """An injection of a fault waits, begins or ends; for ``Rig.fault_observers``."""
+        self.write(f"{'# ' if self.hexadecimal else ''}{_clock(now)} {injection.target}: {text}")
+
+    def _where(self, now: int, name: str) -> str:
+        ids = self.faults(name)
+        return f"{_clock(now)} {name} [{' '.join(ids)}]" if ids else f"{_clock(now)} {name}"
 
     def __call__(self, name: str, spec: PortSpec) -> Tap:
         """A listener for a new line of the port ``name``."""
@@ -65,7 +87,7 @@ class Trace:
 
         def tap(now: int, inbound: bool, data: bytes) -> None:
             for message in sniffer.see(inbound, data) if data else sniffer.flush():
-                tell(f"{_clock(now)} {name}", message)
+                tell(self._where(now, name), message)
 
         return tap
 
@@ -74,27 +96,30 @@ class Trace:
 
         def tap(now: int, inbound: bool, data: bytes) -> None:
             for line in radio.see(inbound, data):
-                self.write(f"{comment}{_clock(now)} {name} {'<-' if inbound else '->'} {line}")
+                self.write(f"{comment}{self._where(now, name)} {'<-' if inbound else '->'} {line}")
 
         return tap
 
     def air(self, name: str, hub: Hub) -> AirListener:
         """A listener for the air of the HAN that a hub formed."""
-        return _Air(self.write, name, None if self.hexadecimal else AirText(HubKeys(hub)))
+        return _Air(self.write, name, None if self.hexadecimal else AirText(HubKeys(hub)), self._where)
 
 
 class _Air:
     """One line for each frame of a HAN's air, and for each that a radio dropped."""
 
-    __slots__ = ("_name", "_texts", "_write")
+    __slots__ = ("_name", "_texts", "_where", "_write")
 
-    def __init__(self, write: Callable[[str], None], name: str, texts: AirText | None) -> None:
+    def __init__(
+        self, write: Callable[[str], None], name: str, texts: AirText | None, where: Callable[[int, str], str]
+    ) -> None:
         self._write = write
         self._name = name
         self._texts = texts
+        self._where = where
 
     def frame(self, now: int, octets: bytes, heard: Link) -> None:
-        where = f"{_clock(now)} {self._name}"
+        where = self._where(now, self._name)
         if self._texts is not None:
             self._write(f"{where} {self._texts.tell(octets)}")
         else:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import faulthandler
+import os
 import signal
 import threading
+from pathlib import Path
 
 import pytest
 import pytest_timeout
@@ -15,6 +17,10 @@ from hypothesis import settings
 settings.register_profile("smets1", deadline=None)
 settings.load_profile("smets1")
 
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
+    # Nothing compiled is wanted among the sources, but a hundred processes that each compile all of them take a minute.
+    os.environ["PYTHONPYCACHEPREFIX"] = str(Path(__file__).parent.parent / "build" / "pycache")
+
 _AGAIN, _AT_LAST = 10, 60
 """Seconds after which a test that goes on in spite of its time-out is told again, and after which its process ends."""
 
@@ -22,6 +28,11 @@ _AGAIN, _AT_LAST = 10, 60
 class TimedOut(BaseException):
     """A test's time is over. Not what pytest-timeout raises, which hypothesis takes for a failure: it would shrink the
     example, each try of it as long as the time-out was, and without a time-out by then."""
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors: some tests wait, for a process to start or for an instant on a line."""
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.hookimpl

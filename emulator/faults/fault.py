@@ -28,9 +28,20 @@ End: TypeAlias = Callable[[], None]
 class Layer(Enum):
     """Where a fault strikes."""
 
+    LINE = "the cable, the optical head, the adaptor: octets that are lost, late, spoilt or not there"
+    LINK = "frames: HDLC, the wrapper, IEC 62056-21"
+    APPLICATION = "APDUs: associations, services, blocks, what is answered"
+    SECURITY = "keys, counters, titles, tags"
+    DEVICE = "the device itself: its power, its start, its firmware as it runs"
+    METERING = "what is counted, and what is done to the meter"
+    SUPPLY = "the load switch or the valve"
+    CLOCK = "the device's own clock"
+    STORAGE = "the non-volatile memory"
+    FIRMWARE = "images of firmware and their activation"
     HAN = "who is on the HAN, with which keys, and what is mirrored"
     AIR = "the radios of the HAN and the air between them"
     HUB = "the communications hub itself"
+    WAN = "the way from the SMETS1 CSP to the hub"
 
 
 class Culprit(Enum):
@@ -43,21 +54,35 @@ class Culprit(Enum):
     DEVICE_LOG = "the device log of the CHF, which SRV 8.11 updates"
     RADIO_PROCESSOR = "the radio processor of the communications hub"
     INSTALLER = "the installer, whose work at the premises no SRV 8.11 followed"
+    LINE = "the line to the device: cable, optical head or adaptor"
+    CREDENTIALS = "whoever keeps the keys: what the device holds is not what the S1SP has"
+    WAN = "the SMETS1 CSP: the WAN as far as the communications hub"
+    CUSTOMER = "somebody at the premises"
+    NETWORK_OPERATOR = "the network operator: the supply up to the meter"
 
     @property
     def at_hub(self) -> bool:
         """Whether the hub has to be looked at, whatever device the fault was injected into."""
-        return self not in (Culprit.DEVICE, Culprit.AIR, Culprit.INSTALLER)
+        return self in _AT_HUB
+
+
+_AT_HUB = frozenset((Culprit.CHF, Culprit.GPF, Culprit.DEVICE_LOG, Culprit.RADIO_PROCESSOR))
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Where one injection acts: a device of a premises; with what values, and with chance of its own."""
+    """Where one injection acts: a device of a premises; with what values, and with chance of its own.
+
+    ``id`` is that of the injection, for sentences. ``over`` is for a fault that knows itself when it is over, such as
+    after a number of frames: it ends the injection, once it is in force.
+    """
 
     premises: Premises
     device: Device
     chance: Random
     values: Mapping[str, Value] = field(default_factory=dict[str, Value])
+    id: str = ""
+    over: End = field(default=lambda: None)
 
     @property
     def hub(self) -> Hub:

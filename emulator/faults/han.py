@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 HUB: Final = ("hub",)
 BEHIND: Final = ("electricity", "gas", "display")
 """Kinds of devices that are behind a hub."""
-_ENTRIES, _WINDOW = "entries of the device log", "permit-join window"
+ENTRIES: Final = "entries of the device log"
+_WINDOW = "permit-join window"
 _EUI64_OCTETS = 8
 _BACK = "the device is back within the longest pause of its profile's [joining]"
 
@@ -184,7 +185,7 @@ FAULTS: Final = (
         ("the log lists it and never hears it", "it takes the room of another device"),
         "the entry is gone",
         (Octets("eui64", "EUI-64 of the entry", _EUI64_OCTETS),),
-        holds=_ENTRIES,
+        holds=ENTRIES,
         wide=True,
     ),
     Fault(
@@ -197,7 +198,7 @@ FAULTS: Final = (
         "the device is right; the log does not have it any more",
         ("the hub does not list the device and does not serve it", "its attempts to come back are refused"),
         f"the entry is back where it was; {_BACK}",
-        holds=_ENTRIES,
+        holds=ENTRIES,
         wide=True,
     ),
     Fault(
@@ -211,7 +212,7 @@ FAULTS: Final = (
         ("the log ends early", "devices whose entries are gone are not served"),
         f"the entries are back, as far as others have not taken their room; {_BACK}",
         (Number("kept", "Entries that are left", "entries", 0, 15, 1),),
-        holds=_ENTRIES,
+        holds=ENTRIES,
         wide=True,
     ),
     Fault(
@@ -306,6 +307,7 @@ FAULTS: Final = (
         "the meter reports, and the hub has no mirror for it",
         ("clients find no server SAP of the gas meter", "RequestMirror is answered FFFF, reports to it NOT_AUTHORIZED"),
         "the mirror is there again when its meter has woken up",
+        holds="mirror of the gas meter",
     ),
 )
 """Faults of the HAN's membership."""

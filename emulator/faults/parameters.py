@@ -1,4 +1,4 @@
-"""Parameters of faults, declared as data: numbers with unit and range, words, octets, channels."""
+"""Parameters of faults, declared as data: numbers with unit and range, words, octets, channels, logical names."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from random import Random
 from typing import TypeAlias
 
 from emulator.han.medium import FIRST_CHANNEL, LAST_CHANNEL
+from protocols import obis
 
 Value: TypeAlias = int | str | bytes
 _DIGITS = re.compile(r"-?[0-9]{1,18}", re.ASCII)
@@ -180,4 +181,39 @@ class Channels:
         return ",".join(parts)
 
 
-Parameter: TypeAlias = Number | Word | Octets | Channels
+@dataclass(frozen=True, slots=True)
+class LogicalName:
+    """The logical name of a COSEM object, such as ``1-0:1.8.0``; no octets stand for every object."""
+
+    name: str
+    text: str
+    unit: str = ""
+    default: str = "any"
+
+    @property
+    def range(self) -> str:
+        """What is allowed."""
+        return "any, or a logical name such as 1-0:1.8.0"
+
+    def read(self, where: str, value: object) -> Value:
+        """The six octets, none for ``any``; ParameterError for anything else."""
+        if value == self.default:
+            return b""
+        try:
+            if isinstance(value, str):
+                return obis.parse(value[:_SHOWN])
+        except ValueError:
+            pass
+        raise _bad(where, value, self.range)
+
+    def otherwise(self, chance: Random) -> Value:
+        """What holds where nothing is given."""
+        return b""
+
+    def show(self, value: Value) -> int | str:
+        """A value as people write it."""
+        assert isinstance(value, bytes)
+        return obis.text(value) if value else self.default
+
+
+Parameter: TypeAlias = Number | Word | Octets | Channels | LogicalName

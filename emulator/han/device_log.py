@@ -179,7 +179,7 @@ def _eui64(table: Saved, name: str) -> bytes:
 class DeviceLog:
     """The log of one hub: entries by EUI-64 in the order they were made, and the historic log, oldest first."""
 
-    __slots__ = ("_closes_at", "_opened_at", "capacity", "entries", "historic", "historic_capacity", "stuck")
+    __slots__ = ("_closes_at", "_opened_at", "capacity", "entries", "historic", "historic_capacity", "stuck", "used_up")
 
     def __init__(self, capacity: int, historic_capacity: int) -> None:
         self.capacity = capacity
@@ -190,6 +190,8 @@ class DeviceLog:
         self._opened_at = self._closes_at = 0
         self.stuck: bool | None = None
         """Whether the window is open whatever it is told; None while it does as it is told."""
+        self.used_up = False
+        """Whether it has no room for another device, whatever its capacity."""
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self.entries.values())
@@ -214,7 +216,7 @@ class DeviceLog:
         """Add a device with the link key it is to join with."""
         if eui64 in self.entries:
             return Registration.KNOWN
-        if len(self.entries) >= self.capacity:
+        if self.used_up or len(self.entries) >= self.capacity:
             return Registration.FULL
         self.entries[eui64] = Entry(eui64, key, kind)
         return Registration.ADDED

@@ -10,6 +10,8 @@ them takes effect at once.
 
 A value that is delivered late is not corrected for it: a clock that is set through the mirror is slow by what the
 command waited.
+
+A mirror that is frozen (:meth:`Mirror.freeze`) shows a copy of the meter as it was then, whatever the meter does.
 """
 
 from __future__ import annotations
@@ -43,7 +45,20 @@ MAX_OCTETS = 1 << 20
 class Mirror:
     """A hub's mirror of one gas meter."""
 
-    __slots__ = ("_event", "_octets", "_queue", "_write", "counters", "gas", "hub", "link", "moved", "since")
+    __slots__ = (
+        "_event",
+        "_octets",
+        "_queue",
+        "_still",
+        "_write",
+        "counters",
+        "forgets",
+        "gas",
+        "hub",
+        "link",
+        "moved",
+        "since",
+    )
 
     def __init__(self, hub: Device, gas: GasMeter, link: HanLink, write: MirrorWrite) -> None:
         self.hub = hub
@@ -53,6 +68,9 @@ class Mirror:
         self._queue: deque[tuple[Callable[[], object], int]] = deque()
         self._octets = 0
         self._event: Event | None = None
+        self._still: GasMeter | None = None
+        self.forgets = False
+        """Whether commands are taken and then forgotten."""
         gas.rescheduled.append(self._moved)
         self.counters: Counter[str] = Counter()
         """Commands ``taken``, ``delivered`` (and done) and ``failed`` (the meter refused)."""
@@ -63,7 +81,18 @@ class Mirror:
 
     def logical_device(self) -> LogicalDevice:
         """What stands behind the mirror's server SAP."""
-        return LogicalDevice(self.gas, self._view, self.hub)
+        return LogicalDevice(self._still or self.gas, self._view, self.hub)
+
+    @property
+    def frozen(self) -> bool:
+        """Whether what the meter says is not taken."""
+        return self._still is not None
+
+    def freeze(self, frozen: bool) -> None:
+        """Show the meter from now on as it is now, and deliver nothing to it; or show it as it is again, with all that
+        was to be delivered forgotten. Its :meth:`logical_device` is another one then."""
+        self.clear()
+        self._still = self.gas.still() if frozen else None
 
     @property
     def pending(self) -> int:
@@ -73,16 +102,18 @@ class Mirror:
     @property
     def last_wake_up(self) -> int:
         """Rig instant of the meter's state that clients see, ns."""
-        return self.gas.last_wake_up
+        return (self._still or self.gas).last_wake_up
 
     def take(self, command: Callable[[], object], octets: int) -> None:
         """Keep a change for the next wake-up; AccessRefused(temporary-failure) where the hub keeps none, or no more."""
         full = len(self._queue) == MAX_COMMANDS or self._octets + octets > MAX_OCTETS
         if self._write is MirrorWrite.REFUSED or full:
             raise AccessRefused(DataAccessResult.TEMPORARY_FAILURE)
+        self.counters["taken"] += 1
+        if self.forgets:
+            return
         self._queue.append((command, octets))
         self._octets += octets
-        self.counters["taken"] += 1
         self._expect()
 
     def clear(self) -> None:
@@ -99,13 +130,14 @@ class Mirror:
         self.gas.rescheduled.remove(self._moved)
 
     def _view(self, device: Device, model: ObjectModel, index: int, session: Association | None) -> AssociationView:
-        return MirrorView(self, device, model, index, session)
+        kind = MirrorView if self._still is None else _FrozenView
+        return kind(self, device, model, index, session)
 
     def _expect(self) -> None:
         """Be there when the meter wakes up next, if it will."""
         self.gas.settle()
         wake_up = self.gas.next_wake_up
-        if self._event is None and wake_up != NEVER:
+        if self._event is None and wake_up != NEVER and not self.frozen:
             self._event = self.hub.clock.schedule(wake_up, self._woke)
 
     def _moved(self) -> None:
@@ -169,3 +201,31 @@ class MirrorView(AssociationView):
         method, value = self.runnable(descriptor, parameters)
         self._mirror.take(lambda: method.invoke(self, value), len(parameters or b""))
         return None
+
+
+class _FrozenView(MirrorView):
+    """The objects of a mirror that is frozen. What is the hub's to keep is as ever."""
+
+    __slots__ = ("_kept",)
+
+    def __init__(
+        self, mirror: Mirror, device: Device, model: ObjectModel, index: int, session: Association | None
+    ) -> None:
+        super().__init__(mirror, device, model, index, session)
+        self._kept = AssociationView(mirror.gas, model, index, session)
+
+    def get(self, descriptor: bytes, selection: bytes | None = None) -> bytes:
+        if descriptor[:2] in KEPT_BY_HUB:
+            return self._kept.get(descriptor, selection)
+        return super().get(descriptor, selection)
+
+    def set(self, descriptor: bytes, selection: bytes | None, data: bytes) -> None:
+        if descriptor[:2] in KEPT_BY_HUB:
+            self._kept.set(descriptor, selection, data)
+        else:
+            super().set(descriptor, selection, data)
+
+    def action(self, descriptor: bytes, parameters: bytes | None) -> bytes | None:
+        if descriptor[:2] in KEPT_BY_HUB:
+            return self._kept.action(descriptor, parameters)
+        return super().action(descriptor, parameters)

@@ -46,6 +46,12 @@ class Consumption:
             self._block_used[self._rate] = self._used + amount - self._accrual.base
         return self._accrual.fold(amount)
 
+    def count_again(self) -> None:
+        """The meter may have lost some of what it had counted: that is neither credited nor charged for again."""
+        amount = self._meter.consumed(self._meter.time)
+        if amount < self._accrual.base:
+            self._accrual.start(amount)
+
     def reprice(self) -> None:
         """Take the price that is in force now; what was counted before must have been folded."""
         table = self._charge.active

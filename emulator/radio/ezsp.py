@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from emulator.ports import MILLISECOND, Stack, Transport
+from emulator.ports import Stack, Transport
 from emulator.radio.coordinator import Changed, Coordinator, Event, Joined, KeyChanged, Left, Received, Sent
 from emulator.radio.ezsp_keys import Keys
 from emulator.radio.ezsp_messages import Messages
@@ -19,8 +19,8 @@ from emulator.radio.ezsp_network import Network
 from emulator.radio.ezsp_processor import Handler, Processor
 from emulator.radio.ezsp_settings import Settings
 from emulator.radio.ezsp_tables import Tables
+from emulator.time import MILLISECOND, stream
 from emulator.time import Event as Due
-from emulator.time import stream
 from protocols.errors import DecodeError, LocalProtocolError
 from protocols.zigbee import ash
 from protocols.zigbee.ash import AshNcp, ResetCode

@@ -208,7 +208,7 @@ class ZnpStack(Stack):
         """Send an event."""
         self.send(znp.ask(command, values).encode())
 
-    def note(self, text: str, counter: str = DISCARDED) -> None:
+    def remark(self, text: str, counter: str = DISCARDED) -> None:
         """Something was dropped or refused, and why; it is counted under that name."""
         self._note(counter, text)
 
@@ -244,7 +244,7 @@ class ZnpStack(Stack):
         self._forget()
         failure = self.memory.settle(self.coordinator)
         if failure:
-            self.note(failure, NOT_FORMED)
+            self.remark(failure, NOT_FORMED)
 
     def _forget(self) -> None:
         self.session = Session()
@@ -291,7 +291,7 @@ class ZnpStack(Stack):
     def _joined(self, event: Joined) -> None:
         """The protocol tells of devices that were admitted; one that rejoins with its key just announces itself."""
         if not event.admitted:
-            self.note(f"{event.eui64.hex()} was refused: no event tells the host so", "devices refused")
+            self.remark(f"{event.eui64.hex()} was refused: no event tells the host so", "devices refused")
         elif event.how is not Joining.REJOIN:
             told = {"short": event.address, "eui": event.eui64, "parent": event.parent}
             self.tell(zdo.TRUST_CENTRE_DEVICE, told)

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from emulator.han.message import ROUTERS, Arrival, Message
-from emulator.ports import MILLISECOND
 from emulator.radio import znp_zdo
 from emulator.radio.coordinator import Endpoint, Sent
+from emulator.time import MILLISECOND
 from protocols.zigbee.declared import Values
 from protocols.zigbee.mt import Frame
 from protocols.zigbee.znp import commands as znp
@@ -132,7 +132,7 @@ def arrived(stack: ZnpStack, arrival: Arrival) -> None:
     message = arrival.message
     number = _receiver(stack, message)
     if number is None:
-        stack.note(
+        stack.remark(
             f"no endpoint takes profile {message.profile:#06x} at {message.destination_endpoint}: message dropped"
         )
         return
@@ -174,7 +174,7 @@ def _announce(stack: ZnpStack, arrival: Arrival, number: int, timestamp: int, se
         timestamp = timestamp + 1 & 0xFFFFFFFF
     if len(held) >= MAX_HELD:
         del held[next(iter(held))]
-        stack.note("a long message that the host has not fetched is dropped for another")
+        stack.remark("a long message that the host has not fetched is dropped for another")
     held[timestamp] = message.payload
     values = {
         "group": 0,

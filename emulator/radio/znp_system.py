@@ -212,7 +212,7 @@ def _add_install_code(stack: ZnpStack, frame: Frame, asked: dict[str, Any]) -> V
         try:
             key = install_code.link_key(code)
         except DecodeError as error:
-            stack.note(f"install code refused: {error}", "install codes refused")
+            stack.remark(f"install code refused: {error}", "install codes refused")
             return {"status": Status.INVALID_PARAMETER}
     else:
         return {"status": Status.INVALID_PARAMETER}

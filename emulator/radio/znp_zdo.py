@@ -71,7 +71,7 @@ def _start(stack: ZnpStack) -> bool:
             wanted = stack.memory.choose(coordinator, stack.session.channels)
             coordinator.form(wanted)
         except ValueError as error:
-            stack.note(f"no network formed: {error}", NOT_FORMED)
+            stack.remark(f"no network formed: {error}", NOT_FORMED)
             return False
         stack.tell(zdo.STATE_CHANGE, {"state": DeviceState.COORDINATOR_STARTING})
     elif not coordinator.up and not coordinator.start():
@@ -101,7 +101,7 @@ def arrived(stack: ZnpStack, arrival: Arrival) -> None:
     """A message of the device profile."""
     message = arrival.message
     if not message.payload:
-        stack.note(f"a message of cluster {message.cluster:#06x} without octets")
+        stack.remark(f"a message of cluster {message.cluster:#06x} without octets")
         return
     asked, callbacks = (message.cluster, message.payload[0]), stack.session.callbacks
     registered = message.cluster in callbacks or EVERY_CLUSTER in callbacks
@@ -109,7 +109,7 @@ def arrived(stack: ZnpStack, arrival: Arrival) -> None:
         try:
             event = zdo.event_of(arrival.source, message.cluster, message.payload)
         except DecodeError as error:
-            stack.note(f"from {arrival.source:#06x}: {error}")
+            stack.remark(f"from {arrival.source:#06x}: {error}")
             return
         if event is not None:
             stack.send(event.encode())
@@ -180,7 +180,7 @@ def scanned(stack: ZnpStack, destination: int, cluster: int, octets: bytes) -> b
     try:
         sequence, values = profile.decode(cluster, octets)
     except DecodeError as error:
-        stack.note(str(error))
+        stack.remark(str(error))
         return True
     supported, channels = values["duration"] <= _LONGEST_SCAN, values["channels"]
     offered = [channel for channel in range(11, 27) if channels >> channel & 1] if supported else []

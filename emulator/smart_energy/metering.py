@@ -80,7 +80,7 @@ def _change_locally(application: Application, request: Request) -> Answer:
                 return Status.ACTION_DENIED
             return Status.SUCCESS if application.commit() else Status.HARDWARE_FAILURE
         case SupplyStatus.ON:
-            return Status.SUCCESS if meter.press_button() else Status.ACTION_DENIED
+            return Status.SUCCESS if meter.close_armed() else Status.ACTION_DENIED
         case _:
             return Status.INVALID_VALUE
 

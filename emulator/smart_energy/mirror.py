@@ -150,10 +150,11 @@ def _removed(application: Application, request: Request) -> Answer:
 def take_report(application: Application, request: Request, records: Sequence[Record]) -> Answer:
     """A report came to the mirror's endpoint: only its own meter's is taken."""
     mirror = application.mirror
-    refuses = cast("Hub", application.device).refuses_mirror
-    if mirror is None or mirror.eui64 != request.arrival.source_eui64 or refuses:
+    hub = cast("Hub", application.device)
+    if mirror is None or mirror.eui64 != request.arrival.source_eui64 or hub.refuses_mirror:
         return Status.NOT_AUTHORIZED
-    mirror.take(request.cluster, records)
+    if hub.mirror is None or not hub.mirror.frozen:
+        mirror.take(request.cluster, records)
     mirror.holding.pass_on(application, request.arrival)
     if request.cluster != METERING.id:
         return Status.SUCCESS

@@ -23,6 +23,8 @@ MAX_REPORTERS: Final = 16
 NO_REPORTS: Final = 0xFFFF
 """A longest interval that ends the reports of an attribute, and a shortest one that asks for the default."""
 _NEVER: Final = 1 << 63
+_HUNG_LOOK: Final = 10 * SECOND
+"""How often it looks whether firmware that hangs runs again."""
 _TOGETHER: Final = SECOND // 2
 """What is due within so much goes into one report."""
 
@@ -169,8 +171,8 @@ class Reporter:
             return  # until it is back
         clock = device.clock
         now = clock.now
-        if now < device.ready_at:
-            self._event = clock.schedule(device.ready_at, self._fire)
+        if not device.ready:
+            self._event = clock.schedule(max(device.ready_at, now + _HUNG_LOOK * device.hung), self._fire)
             return
         if self.period and (until := application.repeat(self)) is not None:
             self._put_off = True

@@ -48,6 +48,7 @@ _ORIGIN = {
     Delivery.MANUAL: OriginatingDevice.METER,
 }
 _DAYS = 9
+_ROLL_OVER = 1 << 32  # of registers, in the rows of profiles
 """Midnights that days and days before them lie between."""
 _TAMPER, _LOW_BATTERY, _DISCONNECTED = 0x04, 0x02, 0x40
 
@@ -159,7 +160,7 @@ def _day(back: int, total: Callable[[Any], int]) -> Quantity:
         day = meter.local // datetime.DAY - back
         begin = _midnight(meter, day)
         end = _midnight(meter, day + 1) if back else total(meter)
-        return -1 if begin is None or end is None else end - begin
+        return -1 if begin is None or end is None else (end - begin) % _ROLL_OVER
 
     return Quantity("i64", read)
 

@@ -71,6 +71,10 @@ _GENERAL_TAGS = frozenset((ApduTag.GENERAL_GLO_CIPHERING, ApduTag.GENERAL_DED_CI
 _GENERAL = frozenset((Envelope.GENERAL_GLO, Envelope.GENERAL_DED, Envelope.GENERAL_CIPHERING))
 
 
+Between = Callable[[bytes, Callable[[bytes], bytes | None]], bytes | None]
+"""Takes a plain request and what serves it, and answers it, mostly by that; None for no answer."""
+
+
 class State(Enum):
     """How far an association has come; the value is association_status of class 15."""
 
@@ -91,6 +95,7 @@ class Association:
     __slots__ = (
         "_added",
         "_agreed",
+        "_between",
         "_ciphered",
         "_get",
         "_handshake",
@@ -129,6 +134,7 @@ class Association:
         self.counters: Counter[str] = Counter()
         self.drop = False
         self._transfer: BlockTransfer | None = None
+        self._between: Between | None = None
         self._forget()
 
     def _forget(self) -> None:
@@ -161,9 +167,21 @@ class Association:
         """association_status of class 15: 0 non-associated, 1 pending, 2 associated."""
         return self._state.value
 
+    @property
+    def security(self) -> SecurityContext | None:
+        """Keys and counters that the association was opened with; None without any, and while it is idle."""
+        return self._security
+
     def lost(self) -> None:
         """The link or connection below has gone."""
         self._close()
+
+    def interpose(self, between: Between | None) -> None:
+        """From now on have plain requests go through ``between``, and work on the objects that the offer has now."""
+        self._between = between
+        if self._state is State.ASSOCIATED and self._offer is not None and self._services is not None:
+            self._objects = self._services.objects = self._offer.open(self)
+            self._arm()
 
     def handle(self, apdu: bytes) -> Sequence[bytes]:
         """Answers to one APDU: mostly one, none where none is wanted, several when general block transfer streams."""
@@ -173,8 +191,7 @@ class Association:
                 data = get(apdu[3:12])
             except AccessRefused as refusal:
                 if apdu[11]:
-                    self._refused("GET", apdu[3:12], refusal.result)
-                    return (b"\xc4\x01" + apdu[2:3] + b"\x01" + bytes((refusal.result,)),)
+                    return (self._not_got(apdu, refusal.result),)
                 # Attribute 0 may stand for all of them.
             else:
                 if len(data) <= self._room:
@@ -210,9 +227,10 @@ class Association:
                 answer = self._got(plain[2], data, _inside(self._limit, security.overhead(Envelope.GLO)))
             else:
                 answer = self._serve(plain, _inside(self._limit, security.overhead(Envelope.GLO)))
-        except AccessRefused:
-            # Told and answered by the long way, where attribute 0 may stand for all of them.
-            answer = self._serve(plain, _inside(self._limit, security.overhead(Envelope.GLO)))
+        except AccessRefused as refusal:
+            # Attribute 0 may stand for all of them.
+            limit = _inside(self._limit, security.overhead(Envelope.GLO))
+            answer = self._not_got(plain, refusal.result) if plain[11] else self._dispatched(plain, limit)
         finally:
             self.message_authenticated = False
         sealed = self._seal(security, answer, Envelope.GLO, AUTHENTICATED_ENCRYPTED)
@@ -347,14 +365,21 @@ class Association:
 
     def _serve(self, plain: bytes, limit: int) -> bytes | None:
         """Answer a request that has passed the checks of security."""
+        if self._between is not None:
+            return self._between(plain, lambda request: self._dispatched(request, limit))
         read = self._read
         if read is not None and len(plain) == _GET_NORMAL_OCTETS and plain[:2] == _GET_NORMAL and not plain[12]:
             try:
                 data = read(plain[3:12])
-            except AccessRefused:
-                pass  # Told and answered by the long way, where attribute 0 may stand for all of them.
+            except AccessRefused as refusal:
+                if plain[11]:
+                    return self._not_got(plain, refusal.result)
+                # Attribute 0 may stand for all of them.
             else:
                 return self._got(plain[2], data, limit)
+        return self._dispatched(plain, limit)
+
+    def _dispatched(self, plain: bytes, limit: int) -> bytes | None:
         try:
             return self._dispatch(plain, limit)
         except NotServedError as error:
@@ -399,7 +424,7 @@ class Association:
     def _arm(self) -> None:
         """Let GET requests take the short way, except while another GET is being answered in blocks."""
         services, objects = self._services, self._objects
-        ready = services is not None and not services.sending and self.conformance & _GET
+        ready = self._between is None and services is not None and not services.sending and self.conformance & _GET
         self._read = objects.get if ready and objects is not None else None
         self._get = None if self._required or self._added else self._read
 
@@ -522,6 +547,11 @@ class Association:
     def _warn(self, why: str) -> None:
         if self._offer is not None:
             self._offer.refused(self, why)
+
+    def _not_got(self, request: bytes, result: DataAccessResult) -> bytes:
+        """The answer to the GET of one attribute that was refused."""
+        self._refused("GET", request[3:12], result)
+        return b"\xc4\x01" + request[2:3] + b"\x01" + bytes((result,))
 
     def _refused(self, service: str, descriptor: bytes, result: DataAccessResult) -> None:
         self.counters[result.name.lower().replace("_", " ")] += 1

@@ -38,7 +38,10 @@ _PROTECTED = frozenset((ApduTag.GLO_INITIATE_REQUEST, ApduTag.GENERAL_GLO_CIPHER
 
 
 class RejectedError(Exception):
-    """An association that is not opened. ``why`` is for people; ``authentication`` says that a secret was wrong."""
+    """An association that is not opened. ``why`` is for people; ``authentication`` says that a secret was wrong.
+
+    ``result`` is that of the AARE, ``diagnostic`` what ``source`` says with it.
+    """
 
     def __init__(
         self,
@@ -47,9 +50,11 @@ class RejectedError(Exception):
         *,
         source: DiagnosticSource = DiagnosticSource.USER,
         error: InitiateErrorCode | None = None,
+        result: AssociationResult = AssociationResult.REJECTED_PERMANENT,
     ) -> None:
         super().__init__(why)
         self.why = why
+        self.result = result
         self.diagnostic = diagnostic
         self.source = source
         self.error = error
@@ -63,7 +68,7 @@ class RejectedError(Exception):
         """The AARE that says so; ``context`` is the application context asked for."""
         return Aare(
             context=ContextName.LN if context == UNKNOWN else context,
-            result=AssociationResult.REJECTED_PERMANENT,
+            result=self.result,
             source=self.source,
             diagnostic=self.diagnostic,
             user_information=None if self.error is None else initiate_error(self.error),

@@ -53,10 +53,11 @@ class _LongRequest(NamedTuple):
 class Services:
     """GET, SET and ACTION on the objects of one association with its negotiated conformance."""
 
-    __slots__ = ("_action", "_conformance", "_objects", "_refused", "_returning", "_sending", "_set")
+    __slots__ = ("_action", "_conformance", "_refused", "_returning", "_sending", "_set", "objects")
 
     def __init__(self, objects: Objects, conformance: int, refused: Refused) -> None:
-        self._objects = objects
+        self.objects = objects
+        """What the services work on."""
         self._conformance = conformance
         self._refused = refused
         self._sending: tuple[int, Outgoing] | None = None
@@ -155,13 +156,13 @@ class Services:
         if selection is not None and not self._conformance & Conformance.SELECTIVE_ACCESS:
             raise AccessRefused(DataAccessResult.SCOPE_OF_ACCESS_VIOLATED)
         if descriptor[8] or selection is not None or not self._conformance & Conformance.ATTRIBUTE0_GET:
-            return self._objects.get(descriptor, selection)
-        return axdr.structure(*[self._readable(descriptor, index) for index in self._objects.attributes(descriptor)])
+            return self.objects.get(descriptor, selection)
+        return axdr.structure(*[self._readable(descriptor, index) for index in self.objects.attributes(descriptor)])
 
     def _readable(self, descriptor: bytes, index: int) -> bytes:
         """One attribute of those that attribute 0 stands for; null-data where it may not be read."""
         try:
-            return self._objects.get(descriptor[:8] + bytes((index,)))
+            return self.objects.get(descriptor[:8] + bytes((index,)))
         except AccessRefused:
             return axdr.NULL
 
@@ -220,13 +221,13 @@ class Services:
         if selection is not None and not self._conformance & Conformance.SELECTIVE_ACCESS:
             raise AccessRefused(DataAccessResult.SCOPE_OF_ACCESS_VIOLATED)
         if descriptor[8] or selection is not None or not self._conformance & Conformance.ATTRIBUTE0_SET:
-            self._objects.set(descriptor, selection, data)
+            self.objects.set(descriptor, selection, data)
             return
         for index, value in zip(
-            self._objects.attributes(descriptor), _elements(data, self._objects.attributes(descriptor)), strict=True
+            self.objects.attributes(descriptor), _elements(data, self.objects.attributes(descriptor)), strict=True
         ):
             if value != axdr.NULL:
-                self._objects.set(descriptor[:8] + bytes((index,)), None, value)
+                self.objects.set(descriptor[:8] + bytes((index,)), None, value)
 
     def _set_many(self, targets: tuple[Target, ...], values: tuple[bytes, ...]) -> bytes:
         """The list of results with its count."""
@@ -270,7 +271,7 @@ class Services:
     def _run(self, descriptor: bytes, parameters: bytes | None) -> tuple[DataAccessResult, bytes | None]:
         """The action-result and encoded return value of one method."""
         try:
-            return DataAccessResult.SUCCESS, self._objects.action(descriptor, parameters)
+            return DataAccessResult.SUCCESS, self.objects.action(descriptor, parameters)
         except AccessRefused as refusal:
             self._refused("ACTION", descriptor, refusal.result)
             return refusal.result, None

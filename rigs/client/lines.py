@@ -13,9 +13,9 @@ from pathlib import Path
 import serial
 from serial import rfc2217
 
+from emulator.uart import character, character_time
 from rigs.ports.serial_adaptor import find_adaptor, serial_error
 from rigs.ports.spec import PortError, PortKind, PortSpec, describe_os_error, network_address
-from rigs.ports.uart import character, character_time
 
 _CHUNK = 65_536
 _SECOND = 1_000_000_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +18,10 @@ Json = Annotated[bool, typer.Option("--json", help="Write JSON")]
 
 
 @app.command("list")
-def list_faults(as_json: Json = False) -> None:
+def list_faults(
+    as_json: Json = False,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Write all there is to know of them")] = False,
+) -> None:
     """List the faults that there are to inject."""
     from rich.table import Table
 
@@ -28,6 +32,11 @@ def list_faults(as_json: Json = False) -> None:
     if as_json:
         print(json.dumps([asdict(fault) for fault in faults], indent=2))
         return
+    if as_markdown:
+        from rigs.commands.fault_reference import reference
+
+        print(reference(faults), end="")
+        return
     table = Table(box=None)
     table.add_column("fault", no_wrap=True)
     for heading in ("layer", "of", "what is wrong"):
@@ -35,6 +44,19 @@ def list_faults(as_json: Json = False) -> None:
     for fault in faults:
         table.add_row(fault.name, fault.layer, ", ".join(fault.kinds), fault.text)
     console().print(table)
+
+
+@app.command()
+def conditions(as_json: Json = False) -> None:
+    """List the conditions that a fault can wait for: smets1 fault start --when."""
+    from rigs.control.faults import conditions as known
+
+    found = [asdict(condition) for condition in known()]
+    if as_json:
+        print(json.dumps(found, indent=2))
+        return
+    for condition in found:
+        print(f"{condition['form']}: {condition['text']} (of: {', '.join(condition['kinds'])})")
 
 
 @app.command()
@@ -73,6 +95,21 @@ def start(
     seconds: Annotated[
         float | None, typer.Option("--for", metavar="S", min=0, help="End after so long", show_default=False)
     ] = None,
+    when: Annotated[
+        str, typer.Option(metavar="CONDITION", help="Wait for it, such as 'frame 5': smets1 fault conditions")
+    ] = "",
+    every: Annotated[
+        float | None, typer.Option(metavar="S", min=0, help="Begin anew after so long", show_default=False)
+    ] = None,
+    between: Annotated[
+        str, typer.Option(metavar="HH:MM-HH:MM", help="At these times of day only, by the device's clock")
+    ] = "",
+    times: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Begin no more often", show_default=False)
+    ] = None,
+    probability: Annotated[
+        float | None, typer.Option(metavar="P", min=0, max=1, help="Of each beginning", show_default=False)
+    ] = None,
     as_json: Json = False,
     folder: Folder = Path(),
 ) -> None:
@@ -87,7 +124,16 @@ def start(
         values[name] = value
     client = ControlClient(folder)
     content: dict[str, object] = {"fault": fault, "device": "/".join(client.device(device)), "parameters": values}
-    given = {"after_seconds": after, "at": _instant(at) if at else None, "seconds": seconds}
+    given = {
+        "after_seconds": after,
+        "at": _instant(at) if at else None,
+        "seconds": seconds,
+        "when": when or None,
+        "every_seconds": every,
+        "between": between or None,
+        "times": times,
+        "probability": probability,
+    }
     content |= {name: value for name, value in given.items() if value is not None}
     _print(client.post("faults", **content), as_json, _told)
 
@@ -164,7 +210,8 @@ def _line(injection: Any) -> str:
     parameters = "".join(f" {name}={value}" for name, value in injection["parameters"].items())
     match injection["state"]:
         case "waiting":
-            state = f"waits until {_time(injection['begins_at'])}"
+            begins = injection["begins_at"]
+            state = f"waits for {injection['waits_for']}" if begins is None else f"waits until {_time(begins)}"
         case "active":
             until = injection["ends_at"]
             state = f"in force since {_time(injection['begins_at'])}" + (f" until {_time(until)}" if until else "")
@@ -172,7 +219,27 @@ def _line(injection: Any) -> str:
             state = f"could not begin: {injection['failure']}"
         case _:
             state = f"over since {_time(injection['ended_at'])}"
-    return f"{injection['id']} {injection['fault']} at {injection['device']}{parameters}: {state}"
+    what = f"{injection['id']} {injection['fault']} at {injection['device']}{parameters}: {state}"
+    return what + "".join(f"; {part}" for part in _occasions(injection))
+
+
+def _occasions(injection: Any) -> Iterator[str]:
+    """What there is to say of one that does not just begin once at its time."""
+    if injection["when"] and injection["state"] != "waiting":
+        yield f"when {injection['when']}"
+    if injection["every_seconds"]:
+        yield f"every {injection['every_seconds']:g} s"
+    if injection["between"]:
+        yield f"between {injection['between']}"
+    if injection["probability"] < 1:
+        yield f"with probability {injection['probability']:g}"
+    times = injection["times"]
+    if times != 1:
+        yield f"{injection['occurrences']} times so far" + (f" of {times}" if times else "")
+    if injection["passed"]:
+        yield f"passed over {injection['passed']} times"
+    if injection["failure"] and injection["state"] != "failed":
+        yield f"could not begin last time: {injection['failure']}"
 
 
 def _time(utc: int) -> str:

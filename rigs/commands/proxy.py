@@ -35,7 +35,16 @@ def record(
         str, typer.Option(metavar="MS", help="50, uniform:10..200, normal:100,20 or exponential:50", show_default=False)
     ] = "",
     bit_errors: Annotated[float, typer.Option(metavar="P", min=0, max=1, help="Share of bits wrong")] = 0.0,
+    lost_octets: Annotated[float, typer.Option(metavar="P", min=0, max=1, help="Share of octets lost")] = 0.0,
     wrong_fcs: Annotated[float, typer.Option(metavar="P", min=0, max=1, help="Share of checks wrong")] = 0.0,
+    wrong: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="WAY=P",
+            help="Share wrong in a way: fcs, hcs, bcc, nr, ns, length, version, address, truncated; may be repeated",
+            show_default=False,
+        ),
+    ] = None,
     towards: Annotated[str, typer.Option(metavar="SIDE", help="Damage what goes to: meter, head-end or both")] = "both",
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of the damage")] = 0,
     baud: Baud = 9600,
@@ -46,11 +55,19 @@ def record(
 
     from rigs.capture import Capture
     from rigs.ports.spec import PortError, parse_port
-    from rigs.proxy import Damage, Proxy, ProxyOptions, Recorder, parse_delay
+    from rigs.proxy import Damage, Proxy, ProxyOptions, Recorder, damage_of, parse_delay, parse_wrong
 
     if towards not in ("meter", "head-end", "both"):
         raise PortError(f"--towards {towards}", "no side", "write meter, head-end or both")
-    damage = Damage(drop, duplicate, bit_errors, wrong_fcs, parse_delay(delay) if delay else None)
+    damage = damage_of(
+        drop=drop,
+        duplicate=duplicate,
+        bit_errors=bit_errors,
+        lost=lost_octets,
+        wrong_fcs=wrong_fcs,
+        wrong=parse_wrong(wrong or ()),
+        delay=parse_delay(delay) if delay else None,
+    )
     options = ProxyOptions(
         to_meter=damage if towards != "head-end" else Damage(),
         to_head_end=damage if towards != "meter" else Damage(),
@@ -110,8 +127,8 @@ def replay(
 
 
 def _settings(baud: int, framing: str) -> Settings:
+    from emulator.uart import character
     from rigs.ports.spec import PortError
-    from rigs.ports.uart import character
     from rigs.proxy.settings import Settings
 
     try:

@@ -8,8 +8,8 @@ from rigs.config import ConfigError
 from rigs.scenario.junit import document
 from rigs.scenario.runner import StepResult, play
 from rigs.scenario.schema import load_scenario
-from rigs.scenario.times import shown
 from rigs.system_errors import reason
+from rigs.times import shown
 
 
 def run(paths: list[Path], junit: Path | None, seed: int | None) -> int:

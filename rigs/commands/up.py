@@ -137,7 +137,7 @@ class _Session:
             self._say(f"  no control: {error}")
 
     def _listen_in(self, listeners: ExitStack) -> None:
-        options, taps = self.options, self.rig.taps
+        options = self.options
         keys = KnownKeys(self.rig.premises)
         if options.capture is not None:
             from rigs.capture import Capture
@@ -145,18 +145,12 @@ class _Session:
             capture = listeners.enter_context(Capture(options.capture))
             capture.reveal = keys
             capture.failed = _warn
-            taps.append(capture)
-            capture.clock = lambda: self.rig.clock.now
-            self.rig.reasons.append(capture.explained)
-            if options.air:
-                self.rig.air.append(capture.air)
+            capture.attach(self.rig, air=options.air)
         if options.trace:
             from rigs.trace import Trace
 
             trace = Trace(self._trace, hexadecimal=options.trace_hex, reveal=keys)
-            taps.append(trace)
-            if options.air:
-                self.rig.air.append(trace.air)
+            trace.attach(self.rig, air=options.air)
 
     def _failed(self, error: PortError) -> None:
         """A port is gone. The others go on; without any the rig ends."""
@@ -202,6 +196,10 @@ class _Session:
             self._say("  smets1 status  # power, load, clock, events, fault, why: what goes on, and what is done to it")
             self._say(f"  smets1 display {first}/electricity  # press, top-up: control at {self.control.place.url}")
             self._say(f"  the token of the control API is in {plain_path(self.control.path)}")
+        if self.rig.file.faults:
+            self._say(
+                f"Faults of the file: {len(self.rig.file.faults)}. smets1 fault show: what waits, what is in force"
+            )
         if self.rig.panel is not None:
             where = " and ".join(_where(port) for port in self.rig.panel.ports.values())
             self._say(f"The bench panel speaks Modbus at {where}; smets1 panel lists its registers.")

@@ -62,4 +62,5 @@ def told(entry: Mapping[str, Any]) -> str:
         lines.append(f"    asked:    {entry['came']}")
     if entry["answer"]:
         lines.append(f"    answered: {entry['answer']}")
+    lines += [f"    in force: {fault}" for fault in entry["faults"]]
     return "\n".join(lines)

@@ -86,7 +86,7 @@ class DeviceAnswer(DeviceName):
     """A device as a person finds it; what a device does not have is null."""
 
     serial: str
-    power: Literal["on", "starting", "off"]
+    power: Literal["on", "starting", "hangs", "off"]
     clock: int = Field(description="The device's own time, ns of UTC")
     alarm_register: int
     alarms: list[str] = Field(description="Events that the set bits of the alarm register stand for")

@@ -71,9 +71,9 @@ class TokenWay(Enum):
 class DeviceState:
     """A device as a person finds it.
 
-    ``power`` is ``on``, ``starting`` or ``off``; ``clock`` the device's own time, ns of UTC; ``alarms`` the events that
-    the set bits of its alarm register stand for. Amounts are in millipence (1e-5 GBP). What only a meter has is None
-    for a hub, and what belongs to an account for a firmware without one.
+    ``power`` is ``on``, ``starting``, ``hangs`` or ``off``; ``clock`` the device's own time, ns of UTC; ``alarms`` the
+    events that the set bits of its alarm register stand for. Amounts are in millipence (1e-5 GBP). What only a meter
+    has is None for a hub, and what belongs to an account for a firmware without one.
     """
 
     premises: str
@@ -195,8 +195,10 @@ def open_tap(device: Device, litres_per_hour: int) -> None:
 
 
 def power_word(device: Device) -> str:
-    """``on``, ``starting`` or ``off``."""
-    return "on" if device.ready else "starting" if device.mains else "off"
+    """``on``, ``starting``, ``hangs`` (its firmware does not run though it has power) or ``off``."""
+    if not device.mains:
+        return "off"
+    return "on" if device.ready else "hangs" if device.hung else "starting"
 
 
 def look(device: Device) -> DeviceState:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from emulator.faults.catalogue import CATALOGUE
 from emulator.faults.injection import Injection, UnknownFaultError
+from emulator.faults.occasions import MILLION, between_text
 from emulator.faults.parameters import FaultError, ParameterError
+from emulator.faults.triggers import TRIGGERS
 from rigs.control.desk import BadInputError, Desk, DeskError, NotThereError
 from rigs.driver import SECOND
 
@@ -50,12 +52,24 @@ class FaultState:
 
 
 @dataclass(frozen=True, slots=True)
+class ConditionState:
+    """A condition that an injection can wait for: how it is written, what it means, devices that can have it."""
+
+    form: str
+    text: str
+    kinds: list[str]
+
+
+@dataclass(frozen=True, slots=True)
 class InjectionState:
     """One injection of a fault into ``device`` (``premises/kind``).
 
     ``state`` is ``waiting``, ``active``, ``ended`` or ``failed``; ``failure`` is why one that waited could not begin.
-    Instants are the rig's, ns of UTC; ``ends_at`` is null for one that lasts until somebody ends it. ``blamed`` is the
-    id of the device to look at, once it has begun. The rest is the catalogue's.
+    Instants are the rig's, ns of UTC; ``begins_at`` is null while it waits for a condition, which ``waits_for`` says in
+    words; ``ends_at`` is null for one that lasts until somebody ends it. ``occurrences`` is how often it has begun, of
+    ``times`` at most (null: no end), ``passed`` how often it could have and did not, by chance or for the time of day.
+    ``when``, ``every_seconds`` and ``between`` are null where nothing of the kind was asked for. ``blamed`` is the id
+    of the device to look at, once it has begun. The rest is the catalogue's.
     """
 
     id: str
@@ -63,7 +77,15 @@ class InjectionState:
     device: str
     parameters: dict[str, int | str]
     state: str
-    begins_at: int
+    begins_at: int | None
+    waits_for: str | None
+    occurrences: int
+    passed: int
+    when: str | None
+    every_seconds: float | None
+    between: str | None
+    times: int | None
+    probability: float
     ends_at: int | None
     ended_at: int | None
     failure: str | None
@@ -77,6 +99,11 @@ class InjectionState:
 def catalogue() -> list[FaultState]:
     """The faults there are to inject."""
     return [describe(fault) for fault in CATALOGUE.values()]
+
+
+def conditions() -> list[ConditionState]:
+    """The kinds of conditions that an injection can wait for."""
+    return [ConditionState(trigger.form, trigger.text, list(trigger.kinds)) for trigger in TRIGGERS.values()]
 
 
 def describe(fault: Fault) -> FaultState:
@@ -106,7 +133,7 @@ def _parameter(parameter: Parameter) -> ParameterState:
 
 
 def _answer(injection: Injection) -> InjectionState:
-    fault = injection.fault
+    fault, occasions = injection.fault, injection.occasions
     return InjectionState(
         id=injection.id,
         fault=fault.name,
@@ -114,6 +141,14 @@ def _answer(injection: Injection) -> InjectionState:
         parameters=fault.shown(injection.values),
         state=injection.state.value,
         begins_at=injection.begins_at,
+        waits_for=injection.waits_for,
+        occurrences=injection.occurrences,
+        passed=injection.passed,
+        when=None if occasions.condition is None else str(occasions.condition),
+        every_seconds=None if occasions.every is None else occasions.every / SECOND,
+        between=None if occasions.between is None else between_text(occasions.between),
+        times=occasions.times,
+        probability=occasions.probability / MILLION,
         ends_at=injection.ends_at,
         ended_at=injection.ended_at,
         failure=injection.failure or None,
@@ -144,17 +179,35 @@ def start(
     at: int | None = None,
     after_seconds: float | None = None,
     seconds: float | None = None,
+    when: str | None = None,
+    every_seconds: float | None = None,
+    between: str | None = None,
+    times: int | None = None,
+    probability: float | None = None,
 ) -> InjectionState:
-    """Inject a fault into a device, at an instant (ns of UTC), after so long, or at once; ``seconds`` is how long it
-    lasts. DeskError for what is not there, makes no sense or cannot be done now."""
+    """Inject a fault into a device, at an instant (ns of UTC), after so long, or at once, for ``seconds``.
+
+    ``when`` is a condition to wait for, ``every_seconds`` has it begin again and again, ``between`` at some times of
+    day only; see :meth:`emulator.faults.injection.Faults.start`. DeskError for what is not there, makes no sense or
+    cannot be done now.
+    """
     if at is not None and after_seconds is not None:
         raise BadInputError(f"{fault}: at and after_seconds: give one of them")
-    duration = None if seconds is None else round(seconds * SECOND)
 
     def begin() -> Injection:
         rig = desk.rig
-        instant = at if after_seconds is None else rig.clock.now + round(after_seconds * SECOND)
-        return rig.faults.start(fault, device, parameters, at=instant, duration=duration)
+        return rig.faults.start(
+            fault,
+            device,
+            parameters,
+            at=at if after_seconds is None else rig.clock.now + round(after_seconds * SECOND),
+            duration=None if seconds is None else round(seconds * SECOND),
+            when=when,
+            every=None if every_seconds is None else round(every_seconds * SECOND),
+            between=between,
+            times=times,
+            probability=probability,
+        )
 
     return _at(desk, begin)
 

@@ -9,11 +9,12 @@ from pydantic import Field
 
 from rigs.control import faults as verbs
 from rigs.control.asked import Body, TheDesk
-from rigs.control.faults import FaultState, InjectionState
+from rigs.control.faults import ConditionState, FaultState, InjectionState
 
 MOST_TEXT = 200
 """Characters of a parameter's value."""
 _LONGEST_NAME = 100
+Seconds = Annotated[float, Field(strict=False, gt=0, allow_inf_nan=False)]
 
 
 class Wanted(Body):
@@ -28,8 +29,22 @@ class Wanted(Body):
     after_seconds: Annotated[float, Field(strict=False, ge=0, allow_inf_nan=False)] | None = Field(
         default=None, description="In place of at: how long from now"
     )
-    seconds: Annotated[float, Field(strict=False, gt=0, allow_inf_nan=False)] | None = Field(
-        default=None, description="How long it lasts; without it until somebody ends it"
+    seconds: Seconds | None = Field(
+        default=None, description="How long it lasts each time; without it until somebody ends it"
+    )
+    when: str | None = Field(
+        default=None, max_length=MOST_TEXT, description="A condition to wait for: /faults/conditions says which"
+    )
+    every_seconds: Seconds | None = Field(default=None, description="It begins anew after so long")
+    between: str | None = Field(
+        default=None,
+        max_length=MOST_TEXT,
+        description="It begins at these times of day only, by the device's clock, such as 17:00-19:00; without when and"
+        " every_seconds it is in force then, every day",
+    )
+    times: int | None = Field(default=None, description="It begins no more often; on a condition 1 by default")
+    probability: Annotated[float, Field(strict=False, allow_inf_nan=False)] | None = Field(
+        default=None, description="Of each beginning, above 0 and at most 1"
     )
 
 
@@ -43,6 +58,11 @@ def add_faults(app: FastAPI) -> None:
     async def catalogue() -> list[FaultState]:
         """The faults there are to inject."""
         return verbs.catalogue()
+
+    @app.get("/faults/conditions")
+    async def conditions() -> list[ConditionState]:
+        """The conditions that a fault can wait for."""
+        return verbs.conditions()
 
     @app.get("/faults")
     async def faults(desk: TheDesk) -> list[InjectionState]:
@@ -65,6 +85,11 @@ def add_faults(app: FastAPI) -> None:
             at=wanted.at,
             after_seconds=wanted.after_seconds,
             seconds=wanted.seconds,
+            when=wanted.when,
+            every_seconds=wanted.every_seconds,
+            between=wanted.between,
+            times=wanted.times,
+            probability=wanted.probability,
         )
 
     @app.post("/faults/{id}/end")

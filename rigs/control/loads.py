@@ -99,8 +99,8 @@ def _draw(desk: Desk, device: Device, load: Load, text: str) -> LoadState:
 def _look(meter: Meter) -> LoadState:
     meter.settle()
     kind, metering = meter.firmware.kind, meter.metering
-    rate = metering.load.rate(meter.clock.now) / RATE[kind]
-    return LoadState(name_of(meter), _kind(metering.load), rate, UNITS[kind], metering.flowing)
+    rate = metering.drawn.rate(meter.clock.now) / RATE[kind]
+    return LoadState(name_of(meter), _kind(metering.drawn), rate, UNITS[kind], metering.flowing)
 
 
 def _kind(load: Load) -> str:

@@ -21,7 +21,7 @@ LONGEST_CUT = 366 * 86_400
 
 @dataclass(frozen=True, slots=True)
 class PowerState:
-    """The power of a device. ``power`` is ``on``, ``starting`` or ``off``.
+    """The power of a device. ``power`` is ``on``, ``starting``, ``hangs`` or ``off``.
 
     Instants are the rig's, ns of UTC: ``ready_at`` is when a device that is starting answers, ``returns_at`` when a cut
     ends by itself. ``boots`` counts starts, ``failures`` cuts. ``battery_days`` and ``battery_millivolts`` are those of
@@ -95,10 +95,10 @@ def mains_of(desk: Desk, premises: str) -> list[Device]:
 
 
 def replace_battery(desk: Desk, device: Device) -> PowerState:
-    """Put a new battery into a gas meter; DeskError for another device, and while it has no power."""
+    """Put a new battery into a gas meter; DeskError for another device, and while its battery has been taken out."""
     if not isinstance(device, GasMeter):
         raise DeskError(f"{device.identity.device_id}: has no battery; gas meters have")
-    if not device.mains:
+    if not device.mains and not device.battery_dead:
         raise DeskError(f"{device.identity.device_id}: its battery is out; switch its power on first")
 
     def do() -> PowerState:

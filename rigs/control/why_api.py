@@ -33,6 +33,7 @@ class WhyEntry(BaseModel):
     came: str = Field(description="The message that it is about; empty where none came in")
     answer: str = Field(description="What was answered; empty where none came in")
     times: int = Field(description="How often, one after another")
+    faults: list[str] = Field(description="Faults in force there, in words with their ids, whether they are why or not")
 
 
 def add_why(app: FastAPI) -> None:
@@ -60,6 +61,7 @@ def add_why(app: FastAPI) -> None:
                 came=entry.came,
                 answer=entry.answer,
                 times=entry.times,
+                faults=list(entry.faults),
             )
             for entry in entries
         ]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import NamedTuple
 
+from emulator.uart import character_time
 from protocols import obis
 from protocols.dlms import axdr
 from protocols.dlms.axdr import Data
@@ -20,7 +21,6 @@ from protocols.iec62056_21 import Identification
 from rigs.client import ClientError, ClientOptions, DlmsClient
 from rigs.client.client import respite
 from rigs.learning.clients import LearningClient
-from rigs.ports.uart import character_time
 from rigs.reader import OBJECT_LIST, Listed, listed_objects
 
 MAX_OBJECTS = 4096

@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from collections import Counter
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from pymodbus.constants import ExcCodes, ModbusStatus
 from pymodbus.framer.rtu import FramerRTU
@@ -25,6 +25,7 @@ from rigs.panel.forms import Table
 if TYPE_CHECKING:
     from pymodbus.datastore import ModbusServerContext
 
+    from emulator.gate import Gate, LineEnd
     from rigs.panel.bench import Bench
     from rigs.panel.settings import PanelConfig
 
@@ -149,9 +150,16 @@ class ModbusStack:
         self.characters = frozenset((config.framing,))
         self.turnaround = 0
         self.drop = False
+        self.line: LineEnd | None = None
+        self.gate: Gate | None = None  # no fault of a device strikes here
         self._bench = bench
         self._context = cast("ModbusServerContext", _Context(bench))
         self._buffer = bytearray()
+
+    @property
+    def way(self) -> Self:
+        """What a line drives."""
+        return self
 
     def next_timeout(self) -> int | None:
         """Silence is seen when it ends."""

@@ -197,7 +197,7 @@ def _whole(micro: int) -> int:
 def _rate(place: Place) -> int:
     """What is drawn where the supply is on, W or dm3 an hour: of a meter that sleeps too, as of now."""
     meter = _meter(place)
-    return _whole(meter.metering.load.rate(meter.clock.now))
+    return _whole(meter.metering.drawn.rate(meter.clock.now))
 
 
 def _draw(place: Place, rate: int) -> None:
@@ -213,7 +213,7 @@ def _count_pulses(place: Place) -> int:
 
 
 def _supply(place: Place) -> int:
-    return _meter(place).switch.closed
+    return _meter(place).switch.conducts
 
 
 def _on_han(place: Place) -> int:

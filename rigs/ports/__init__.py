@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rigs.ports.line import Line, LineOptions, Tap
+from rigs.ports.line import Line
 from rigs.ports.port import Attachment, Port
 from rigs.ports.spec import PortError, PortKind, PortSpec, parse_port
+from rigs.ports.wire import LineOptions, Tap
 
 if TYPE_CHECKING:
     from rigs.driver import Driver

@@ -23,12 +23,15 @@ from random import Random
 
 from emulator.ports import Stack
 from emulator.telling import Layer, Teller
+from emulator.uart import character_time
 from rigs.driver import Driver
-from rigs.ports.line import SECOND, Line, LineOptions, Transport
+from rigs.ports.line import Line
+from rigs.ports.outgoing import SECOND
 from rigs.ports.pacing import SLICE, Arrivals
 from rigs.ports.port import AdaptorOptions, Attachment, Port
 from rigs.ports.spec import PortError, PortSpec
-from rigs.ports.uart import character_time
+from rigs.ports.wire import LineOptions, Transport
+from rigs.wheel import TICK
 
 HOLD = 0.003
 """Seconds that octets are held back where they take no time: answers of one instant."""
@@ -115,7 +118,7 @@ class BusLine:
         self.owns_uart = owns_uart
         self._pacing = bus.options.pacing and not owns_uart
         self._uart = (9600, "8N1")  # what the port's own UART is set to
-        self._arrivals = Arrivals(self._hear)
+        self._arrivals = Arrivals(driver, self._pass_in, lambda: True)
         self._held: list[_Said] = []
         self._timer: asyncio.TimerHandle | None = None
         self._speaking: _Station | None = None  # whose octets the others hear now
@@ -179,8 +182,9 @@ class BusLine:
         if not self._pacing:
             self._hear(data)
             return
-        each = character_time(self.rate or self.stack.baud, self.framing or "8N1") / SECOND
-        if not self._arrivals.add(self._driver.loop, data, each):
+        rate = self.rate
+        each = character_time(rate or self.stack.baud, self.framing or "8N1") / SECOND
+        if not self._arrivals.add(data, each, rate):
             self.counters["overrun"] += len(data)
 
     def _forget(self) -> None:
@@ -201,6 +205,9 @@ class BusLine:
     def framing(self) -> str:
         """The character format likewise."""
         return self._uart[1] if self.owns_uart else self._transport.framing()
+
+    def _pass_in(self, data: bytes, _baud: int) -> None:
+        self._hear(data)
 
     def _hear(self, data: bytes) -> None:
         self._octets["octets in"] += len(data)
@@ -276,7 +283,7 @@ class BusLine:
         if not self._pacing:
             return HOLD
         slowest = max(character_time(*station.setting) for station in self._stations) / SECOND
-        return max(SLICE, slowest) + HOLD
+        return max(SLICE, slowest) + TICK + HOLD
 
     def _collide(self, one: _Said, other: _Said) -> None:
         """Two drivers against each other: where their bits differ, chance has it which one wins."""

@@ -16,16 +16,17 @@ the line sets the UART as the device is set.
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from random import Random
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from emulator.telling import Layer, at
-from rigs.ports.pacing import BACKLOG, SLICE, Arrivals
-from rigs.ports.uart import EVEN_PARITY, SEVEN_BITS, character_time, heard
+from emulator.uart import EVEN_PARITY, SEVEN_BITS, character_time
+from rigs.ports.mishearing import Mishearing
+from rigs.ports.outgoing import SECOND, Outgoing
+from rigs.ports.pacing import BACKLOG, SLICE, STRETCH, Arrivals
+from rigs.ports.wire import LineOptions, Tap, Transport
 
 if TYPE_CHECKING:
     from emulator.ports import Stack
@@ -33,97 +34,8 @@ if TYPE_CHECKING:
     from rigs.driver import Driver
     from rigs.ports.latency import Latency
 
-SECOND = 1e9
-GRACE = 0.3  # s an answer waits for a far end that is about to change its rate to ours, as sign-on asks of it
-POLL = 0.005  # s between looks at the far end's rate during that wait
 RECENT = 32  # arrivals kept for whoever explains a silence
-
-Tap = Callable[[int, bool, bytes], None]
-"""Called with the time (ns UTC of the rig), whether the octets go towards the device, and the octets.
-
-No octets mean that the far end has gone.
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class LineOptions:
-    """What of a real line is modelled; see the module."""
-
-    baud: bool = True
-    pacing: bool = False
-    turnaround: bool = False
-    echo: bool = False
-    software_parity: bool = False
-
-
-class Transport(Protocol):
-    """What a line asks of the port that carries it."""
-
-    def write(self, data: bytes) -> None:
-        """Send now, or keep what does not fit."""
-        ...
-
-    def rate(self) -> int:
-        """Bits a second the far end is set to; 0 where there is no such thing or no way to see it."""
-        ...
-
-    def framing(self) -> str:
-        """Character format the far end is set to, such as 7E1; empty where the transport cannot carry it."""
-        ...
-
-    def follow(self, baud: int, framing: str) -> None:
-        """The device's end is set so from here on: for ports that own a real UART."""
-        ...
-
-    def hang_up(self) -> None:
-        """Close this connection once everything written has gone."""
-        ...
-
-
-class Carried(Protocol):
-    """What a port carries on one line or connection: the line of one device, or the stations of a bus."""
-
-    @property
-    def arrived(self) -> Callable[[bytes], None]: ...
-
-    @property
-    def counters(self) -> Counter[str]: ...
-
-    @property
-    def attached(self) -> bool: ...
-
-    @attached.setter
-    def attached(self, attached: bool) -> None: ...
-
-    @property
-    def stack(self) -> Stack: ...
-
-    @property
-    def listening(self) -> str: ...
-
-    @property
-    def explain(self) -> Callable[[str], None] | None: ...
-
-    def statistics(self) -> dict[str, int]: ...
-
-    def opened(self) -> None: ...
-
-    def hung_up(self) -> None: ...
-
-    def close(self) -> None: ...
-
-
-class _Output:
-    """Octets on their way out, in order."""
-
-    __slots__ = ("baud", "data", "framing", "given_up", "ready")
-
-    def __init__(self, data: bytes, baud: int, framing: str, ready: float) -> None:
-        self.data = data
-        self.baud = baud
-        self.framing = framing
-        self.ready = ready  # loop time of the first octet
-        self.given_up = False  # the far end had its time to change its rate
+_NEAR = 100_000_000  # ns; a device that gives up so soon after what it heard waits for the rest of it
 
 
 class Line:
@@ -150,6 +62,7 @@ class Line:
     ) -> None:
         self.name = name
         self.stack = stack
+        self._latency = latency
         self._receive = stack.receive if latency is None else latency.timed(stack.receive)
         self.transport = transport
         self.explain = at(Layer.LINE, explain)
@@ -165,21 +78,22 @@ class Line:
         self._follows = owns_uart or shares_uart
         self._options = self._applicable(options)
         self._tap = tap
-        self._seed = seed or name
-        self._chance: Random | None = None
+        self._mishearing = Mishearing(seed or name, self._note)
         self.next_timeout = stack.next_timeout
         self._entry = driver.watch(self)
-        self._arrivals = Arrivals(self._arrive)
-        self._out: deque[_Output] = deque()
-        self._out_octets = 0
-        self._out_timer: asyncio.TimerHandle | None = None
-        self._heard_at = 0.0
-        self.passed = 0.0
-        """Loop time at which the octets that are sent now have passed, where octets take their time."""
+        self._arrivals = Arrivals(driver, self._arrive, self._waits)
+        stretch = SLICE if shares_uart else STRETCH
+        plain = not self._follows
+        self._out = Outgoing(driver, transport, self._options, self._passed, plain=plain, stretch=stretch)
+        self._heard = 0  # line time of the last octets that the stack heard
+        self._heard_at = 0.0  # loop time at which they had passed
         self._rate_seen = 0  # the far end's rate at the last octets; 0 before any
         self._attached = True
         self.arrived: Callable[[bytes], None] = self._choose()
         stack.transmit = self._transmit
+        stack.line = self
+        if stack.gate is not None:
+            self.rewired()
         driver.settle(self._entry)
 
     # -- what is modelled -------------------------------------------------------------------------------------------
@@ -191,7 +105,7 @@ class Line:
 
     @options.setter
     def options(self, options: LineOptions) -> None:
-        self._options = self._applicable(options)
+        self._options = self._out.options = self._applicable(options)
         self.arrived = self._choose()
 
     def _applicable(self, options: LineOptions) -> LineOptions:
@@ -223,7 +137,12 @@ class Line:
         options = self._options
         if not self._attached:
             return self._apart
-        if options.pacing or options.echo:
+        if options.pacing:
+            seen = options.baud and self.transport.rate() and not self.transport.framing()
+            plain = seen and self._tap is None and not options.echo
+            self._arrivals.arrived = self._at_its_pace if plain else self._arrive
+            return self._paced
+        if options.echo:
             return self._echoed
         if not options.turnaround and self._tap is None and not self._owns_uart:
             rate, framing = self.transport.rate(), self.transport.framing()
@@ -232,6 +151,25 @@ class Line:
             if not (options.baud and (rate or framing)) and self.stack.character == "8N1":
                 return self._direct()
         return self._deliver
+
+    def rewired(self) -> None:
+        """Octets go by ``stack.way`` from now on: straight to the stack, or through the gate of a fault."""
+        stack, latency = self.stack, self._latency
+        way = stack.way
+        self._receive = way.receive if latency is None else latency.timed(way.receive)
+        self.next_timeout = self._entry.next_timeout = way.next_timeout
+        stack.transmit = self._transmit if stack.gate is None else stack.gate.transmit
+        self.arrived = self._choose()
+        self._driver.settle(self._entry)
+
+    def line_time(self) -> int:
+        """The present, ns."""
+        return self._driver.line_time
+
+    @property
+    def passed(self) -> float:
+        """Loop time at which the octets that are sent now have passed, where octets take their time."""
+        return self._out.passed
 
     @property
     def listening(self) -> str:
@@ -255,12 +193,10 @@ class Line:
     def close(self) -> None:
         """The connection or line has gone: the stack is told, what was on the way is lost."""
         self.recent.clear()
-        if self._out_timer is not None:
-            self._out_timer.cancel()
-            self._out_timer = None
         self._drop_queues()
         self.stack.closed()
         self._driver.forget(self._entry)
+        self.stack.line = None
         self.stack.transmit = _lost
 
     def opened(self) -> None:
@@ -273,7 +209,7 @@ class Line:
     def timeout(self, now: int) -> None:
         """A time-out of the stack has come; what it sends goes through ``transmit``."""
         self.recent.clear()
-        self.stack.timeout(now)
+        self.stack.way.timeout(now)
         self._follow()
         if self.stack.drop:
             self.transport.hang_up()
@@ -291,7 +227,6 @@ class Line:
             self._tap(self._driver.clock.now, True, b"")
         self._arrivals.clear()
         self._out.clear()
-        self._out_octets = 0
 
     # -- towards the device -----------------------------------------------------------------------------------------
 
@@ -317,7 +252,7 @@ class Line:
         """For a far end whose rate is seen: the usual case, where it is right and the device hears 8N1, in one call."""
         stack, driver, entry, transport = self.stack, self._driver, self._entry, self.transport
         settle, rate, write, receive = driver.settle, transport.rate, transport.write, self._receive
-        keep = self.recent.append
+        keep, out = self.recent.append, self._out
 
         def arrived(data: bytes) -> None:
             baud = rate()
@@ -330,7 +265,7 @@ class Line:
             answer = receive(data, driver.now())
             self.said = answer
             if answer:
-                if stack.send_baud == baud and stack.send_character == "8N1" and not self._out:
+                if stack.send_baud == baud and stack.send_character == "8N1" and not out.octets:
                     self.octets_out += len(answer)
                     write(answer)
                 else:
@@ -340,6 +275,32 @@ class Line:
                 transport.hang_up()
 
         return arrived
+
+    def _at_its_pace(self, data: bytes, baud: int) -> None:
+        """The same where octets take their time: for octets that have passed and the rate they were sent at."""
+        stack = self.stack
+        if baud not in stack.bauds or "8N1" not in stack.characters:
+            self._arrive(data, baud)
+            return
+        self._rate_seen = baud
+        self.octets_in += len(data)
+        self.recent.append(data)
+        driver = self._driver
+        self._heard = now = driver.now()
+        self.said = answer = self._receive(data, now)
+        if answer:
+            self._heard_at = begin = self._arrivals.passed
+            if stack.send_character == "8N1":
+                self.octets_out += len(answer)
+                if self._options.turnaround:
+                    begin += stack.turnaround / SECOND
+                if not self._out.add(answer, stack.send_baud, "8N1", begin):
+                    self._crowded(len(answer))
+            else:
+                self._send(answer, stack.send_baud, stack.send_character, True)
+        driver.settle(self._entry)
+        if stack.drop:
+            self.transport.hang_up()
 
     def _apart(self, data: bytes) -> None:
         self.recent.append(data)
@@ -355,44 +316,59 @@ class Line:
         stack = self.stack
         if not self._attached:
             return
+        self._heard_at = self._driver.wheel.time()
         self.octets_in += len(data)
         self.recent.append(data)
         self.said = b""
         if baud and (baud not in stack.bauds or framing not in stack.characters):
-            data = heard(data, baud, framing, stack.baud, self.listening, self._random(), check_parity=True)
+            data = self._mishearing.overheard(data, baud, framing, stack.baud, self.listening)
         if data:
             self._hear(data, framing)
 
     def _echoed(self, data: bytes) -> None:
-        if not self._options.pacing:
-            self.transport.write(data)
-            self.counters["echoed"] += len(data)
-            self._deliver(data)
-            return
-        baud = self.transport.rate() or self.stack.baud
-        each = character_time(baud, self.transport.framing() or "8N1") / SECOND
-        if not self._arrivals.add(self._driver.loop, data, each):
-            self._note("overrun", len(data), f"{len(data)} octets lost: more than {BACKLOG} were on the wire already")
-
-    def _arrive(self, data: bytes) -> None:
-        if self._options.echo:
-            self.transport.write(data)
-            self.counters["echoed"] += len(data)
+        self._echo(data)
         self._deliver(data)
 
+    def _echo(self, data: bytes) -> None:
+        self.transport.write(data)
+        self.counters["echoed"] += len(data)
+
+    def _paced(self, data: bytes) -> None:
+        baud = self.transport.rate()
+        each = character_time(baud or self.stack.baud, self.transport.framing() or "8N1") / SECOND
+        if not self._arrivals.add(data, each, baud):
+            self._note("overrun", len(data), f"{len(data)} octets lost: more than {BACKLOG} were on the wire already")
+
+    def _waits(self) -> bool:
+        """Whether the device has heard a part of something and gives it up unless the rest comes soon."""
+        due = self.next_timeout()
+        return due is not None and due - self._heard < _NEAR
+
+    def _arrive(self, data: bytes, baud: int) -> None:
+        """Octets have passed that were sent at this rate, as the far end's was seen then."""
+        if self._options.echo:
+            self._echo(data)
+        self._heard_at = self._arrivals.passed
+        self._taken(data, baud)
+
     def _deliver(self, data: bytes) -> None:
-        stack, transport = self.stack, self.transport
+        if self._options.turnaround or self._options.pacing:
+            self._heard_at = self._driver.wheel.time()
+        self._taken(data, self.transport.rate())
+
+    def _taken(self, data: bytes, baud: int) -> None:
+        stack = self.stack
         self.octets_in += len(data)
         self.recent.append(data)
         self.said = b""
         framing = ""
         if self._options.baud:
-            baud, framing = transport.rate(), transport.framing()
+            framing = self.transport.framing()
             before, self._rate_seen = self._rate_seen, baud
             if baud and baud not in stack.bauds and before in stack.bauds:
                 data = self._written_before(data, before, framing)
             if data and ((baud and baud not in stack.bauds) or (framing and framing not in stack.characters)):
-                data = self._misheard(data, baud or stack.baud, framing)
+                data = self._mishearing.inwards(data, baud or stack.baud, framing, stack.baud, self.listening)
             if not data:
                 return
         self._hear(data, framing)
@@ -409,14 +385,12 @@ class Line:
         return b""
 
     def _hear(self, data: bytes, framing: str) -> None:
-        stack, options, transport = self.stack, self._options, self.transport
-        if not framing and not any(character.startswith("8") for character in stack.characters):
+        stack = self.stack
+        if not (framing or "8N1" in stack.characters or any(each[0] == "8" for each in stack.characters)):
             data = data.translate(SEVEN_BITS)
-        now = self._driver.now()
+        self._heard = now = self._driver.now()
         if self._tap is not None:
             self._tap(self._driver.clock.now, True, data)
-        if options.turnaround:
-            self._heard_at = self._driver.loop.time()
         answer = self._receive(data, now)
         if answer:
             # A change of rate or framing may come before or after what is said: that is the stack's to say.
@@ -425,26 +399,18 @@ class Line:
             self._follow()
         self._driver.settle(self._entry)
         if stack.drop:
-            transport.hang_up()
-
-    def _misheard(self, data: bytes, baud: int, framing: str) -> bytes:
-        stack = self.stack
-        mine = self.listening if framing else "8N1"
-        result = heard(data, baud, framing or "8N1", stack.baud, mine, self._random(), check_parity=True)
-        self._note(
-            "garbled in",
-            len(data),
-            f"{len(data)} octets heard as {len(result)}: the client is set to {_setting(baud, framing)}, the device"
-            f" to {_setting(stack.baud, self.listening)}",
-        )
-        return result
+            self.transport.hang_up()
 
     # -- towards the client -----------------------------------------------------------------------------------------
 
     def _transmit(self, data: bytes) -> None:
         """Octets of the stack that no arriving octets asked for; none where only its settings have changed."""
+        self.say(data, self.stack.baud, self.stack.character)
+
+    def say(self, data: bytes, baud: int, character: str) -> None:
+        """Send octets that no arriving octets asked for just now; none where only settings have changed."""
         if data:
-            self._send(data, self.stack.baud, self.stack.character, False)
+            self._send(data, baud, character, False)
         else:
             self._follow()
         self._driver.settle(self._entry)
@@ -463,18 +429,28 @@ class Line:
         if framing == "7E1" and options.software_parity and not self.transport.framing():
             data = data.translate(EVEN_PARITY)
         wait = self.stack.turnaround / SECOND if answer and options.turnaround else 0.0
-        # The far end's rate was looked at when the octets came that this answers.
-        same_rate = (answer and self._rate_seen == baud) or self._same_rate(baud)
-        if not self._out and not wait and not options.pacing and same_rate and self._same_framing(framing):
+        out = self._out
+        at_once = not (out.octets or wait or options.pacing)
+        if at_once and self._same_rate(baud, answer) and out.framing_fits(framing):
             self._write(data, baud, framing)
-        elif self._out_octets + len(data) > BACKLOG:
-            self._note("lost out", len(data), f"{len(data)} octets lost: {self._out_octets} still wait to go out")
-        else:
-            ready = self._heard_at + wait if wait else self._driver.loop.time()
-            self._out.append(_Output(data, baud, framing, ready))
-            self._out_octets += len(data)
-            if self._out_timer is None:
-                self._pump()
+            return
+        begin = self._heard_at + wait if answer and (wait or options.pacing) else self._driver.wheel.time()
+        if not out.add(data, baud, framing, begin):
+            self._crowded(len(data))
+
+    def _crowded(self, octets: int) -> None:
+        self._note("lost out", octets, f"{octets} octets lost: {self._out.octets} still wait to go out")
+
+    def _same_rate(self, baud: int, answer: bool) -> bool:
+        """Whether the far end hears this rate; it was looked at when the octets came that an answer answers."""
+        return (answer and self._rate_seen == baud) or self._out.rate_fits(baud)
+
+    def _passed(self, data: bytes, baud: int, framing: str, fits: bool) -> None:
+        """Octets that had to wait have passed."""
+        if not fits:
+            far = self.transport.rate() or baud
+            data = self._mishearing.outwards(data, baud, framing, far, self.transport.framing())
+        self._write(data, baud, framing)
 
     def _write(self, data: bytes, baud: int, framing: str) -> None:
         """Hand octets to the port. Its own UART, if it has one, sends them so and then listens as the device does."""
@@ -488,80 +464,10 @@ class Line:
         if self._follows:
             self.transport.follow(self.stack.baud, self.listening)
 
-    def _same_rate(self, baud: int) -> bool:
-        """Whether the far end is set to hear this rate, as far as can be seen."""
-        if not self._options.baud:
-            return True
-        far = self.transport.rate()
-        return not far or far == baud
-
-    def _same_framing(self, framing: str) -> bool:
-        if not self._options.baud:
-            return True
-        far = self.transport.framing()
-        return not far or far == framing
-
-    def _pump(self) -> None:
-        """Send what is ready; come back when more is."""
-        loop = self._driver.loop
-        self._out_timer = None
-        while self._out:
-            head = self._out[0]
-            now = loop.time() + 1e-4
-            if head.ready > now:
-                self._out_timer = loop.call_at(head.ready, self._pump)
-                return
-            if not head.given_up and not self._same_rate(head.baud):
-                if now < head.ready + GRACE:
-                    self._out_timer = loop.call_later(POLL, self._pump)
-                    return
-                head.given_up = True
-            if self._options.pacing:
-                each = character_time(head.baud, head.framing) / SECOND
-                step = min(len(head.data), max(1, round(SLICE / each)))
-                # An octet is there when its last bit is: the first slice comes one slice later.
-                if head.ready + step * each > now:
-                    self._out_timer = loop.call_at(head.ready + step * each, self._pump)
-                    return
-                head.ready += step * each
-                self.passed = head.ready
-            else:
-                step = len(head.data)
-            piece, head.data = head.data[:step], head.data[step:]
-            self._out_octets -= step
-            if not head.data:
-                self._out.popleft()
-                if self._out:
-                    self._out[0].ready = max(self._out[0].ready, head.ready)
-            if not (self._same_rate(head.baud) and self._same_framing(head.framing)):
-                piece = self._garbled(piece, head)
-            self._write(piece, head.baud, head.framing)
-
-    def _garbled(self, data: bytes, output: _Output) -> bytes:
-        baud, framing = self.transport.rate() or output.baud, self.transport.framing()
-        sent_as = output.framing if framing else "8N1"
-        result = heard(data, output.baud, sent_as, baud, framing or "8N1", self._random(), check_parity=False)
-        self._note(
-            "garbled out",
-            len(data),
-            f"{len(data)} octets sent at {_setting(output.baud, output.framing)} are heard as {len(result)}: the client"
-            f" is set to {_setting(baud, framing)}",
-        )
-        return result
-
-    def _random(self) -> Random:
-        if self._chance is None:
-            self._chance = Random(f"{self._seed}/line")
-        return self._chance
-
     def _note(self, counter: str, octets: int, text: str) -> None:
         self.counters[counter] += octets
         if self.explain is not None:
             self.explain(text)
-
-
-def _setting(baud: int, framing: str) -> str:
-    return f"{baud} Bd {framing}" if framing else f"{baud} Bd"
 
 
 def _lost(data: bytes) -> None:

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from rigs.ports.latency import Latency
-from rigs.ports.line import Carried, Line, LineOptions, Tap, Transport
+from rigs.ports.line import Line
 from rigs.ports.spec import PortError, PortSpec
+from rigs.ports.wire import Carried, LineOptions, Tap, Transport
 
 if TYPE_CHECKING:
     from emulator.ports import Stack

@@ -20,12 +20,13 @@ from pathlib import Path
 
 from rigs.driver import Driver
 from rigs.ports.claim import claimed
-from rigs.ports.line import Carried
 from rigs.ports.port import Attachment, Port
 from rigs.ports.spec import PortError, PortSpec, describe_os_error, plain_path
+from rigs.ports.wire import Carried
 
 _TERMINALS = Path("/dev/pts")
 _CHUNK = 4096
+_SMALL = 448  # octets read at once where they take their time; Python has room for so many at hand
 _PENDING = 1 << 20  # octets kept for a client that is slow to read
 _TCGETS2 = 0x802C542A  # for rates that have no constant; asm-generic, as on x86, Arm and RISC-V
 _NAMES = (name for name in dir(termios) if name[:1] == "B" and name[1:].isdigit() and name != "B0")
@@ -43,6 +44,7 @@ class PtyPort(Port):
         self._slave = -1  # held while no client has been heard
         self._slave_name = ""
         self._pending = bytearray()
+        self._chunk = _CHUNK
         self._claim: socket.socket | None = None
 
     async def open(self) -> None:
@@ -73,7 +75,11 @@ class PtyPort(Port):
             self.close()
             raise describe_os_error(self.spec, error) from None
         self.line = self.add_line(self)
-        self.driver.loop.add_reader(self._master, self._readable)
+        if self.attachment.options.pacing:
+            self._chunk = _SMALL
+            self.driver.readers.add(self.driver.loop, self._master, self._readable)
+        else:
+            self.driver.loop.add_reader(self._master, self._readable)
 
     @property
     def present(self) -> int:
@@ -100,7 +106,7 @@ class PtyPort(Port):
         """Take the terminal away, and the link if it is still ours."""
         if self._master < 0:
             return
-        self.driver.loop.remove_reader(self._master)
+        self._unread()
         self.driver.loop.remove_writer(self._master)
         for line in list(self.lines):
             self.drop_line(line)
@@ -179,7 +185,7 @@ class PtyPort(Port):
 
     def _readable(self) -> None:
         try:
-            data = os.read(self._master, _CHUNK)
+            data = os.read(self._master, self._chunk)
         except BlockingIOError:
             return
         except OSError:
@@ -190,13 +196,17 @@ class PtyPort(Port):
             self._slave = -1
         self.line.arrived(data)
 
+    def _unread(self) -> None:
+        self.driver.readers.remove(self._master)
+        self.driver.loop.remove_reader(self._master)
+
     def _client_gone(self) -> None:
         try:
             self._slave = os.open(self._slave_name, os.O_RDWR | os.O_NOCTTY)
             tty.setraw(self._slave)
             termios.tcflush(self._slave, termios.TCIFLUSH)
         except OSError as error:
-            self.driver.loop.remove_reader(self._master)
+            self._unread()
             if self.failed is not None:
                 self.failed(describe_os_error(self.spec, error))
         if self._pending:

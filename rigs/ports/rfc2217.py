@@ -16,10 +16,10 @@ from typing import Any, cast
 from serial import rfc2217
 
 from rigs.driver import Driver
-from rigs.ports.line import Carried
 from rigs.ports.port import Attachment
 from rigs.ports.spec import PortSpec
 from rigs.ports.tcp import Connection, TcpPort
+from rigs.ports.wire import Carried
 
 _IAC = 0xFF
 _LONGEST_SUBOPTION = 64  # octets; those of RFC 2217 have at most 6

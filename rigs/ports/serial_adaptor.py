@@ -18,11 +18,11 @@ import serial
 from serial.rs485 import RS485Settings
 from serial.tools import list_ports
 
+from emulator.uart import character, character_time
 from rigs.driver import Driver
-from rigs.ports.line import Carried
 from rigs.ports.port import Attachment, Port
 from rigs.ports.spec import PortError, PortSpec, describe_os_error
-from rigs.ports.uart import character, character_time
+from rigs.ports.wire import Carried
 
 _CHUNK = 4096
 _PENDING = 1 << 16  # octets kept for an adaptor that is slow

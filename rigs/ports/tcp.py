@@ -8,9 +8,9 @@ from collections import Counter, OrderedDict
 from typing import Any
 
 from rigs.driver import Driver
-from rigs.ports.line import Carried
 from rigs.ports.port import Attachment, Port
 from rigs.ports.spec import PortError, PortKind, PortSpec, describe_os_error, network_address
+from rigs.ports.wire import Carried
 
 CONNECTIONS = 64  # served at once by one port
 PEERS = 64  # UDP peers remembered by one port; the one silent for longest is forgotten

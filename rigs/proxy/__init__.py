@@ -4,9 +4,21 @@
 :class:`MeterReplay` answers a head-end from a recording, :class:`HeadEndReplay` says to a meter what the head-end said.
 """
 
-from rigs.proxy.damage import Damage, parse_delay
+from emulator.faults.damage import Damage
+from rigs.proxy.damage import damage_of, parse_delay, parse_wrong
 from rigs.proxy.proxy import Proxy, ProxyOptions
 from rigs.proxy.recording import Recorder, Recording
 from rigs.proxy.replay import HeadEndReplay, MeterReplay
 
-__all__ = ["Damage", "HeadEndReplay", "MeterReplay", "Proxy", "ProxyOptions", "Recorder", "Recording", "parse_delay"]
+__all__ = [
+    "Damage",
+    "HeadEndReplay",
+    "MeterReplay",
+    "Proxy",
+    "ProxyOptions",
+    "Recorder",
+    "Recording",
+    "damage_of",
+    "parse_delay",
+    "parse_wrong",
+]

@@ -1,134 +1,73 @@
-"""What a bad line does to messages: loses, delays, repeats and garbles them, the same for the same seed.
-
-Damage is dealt to messages, not to what happens to arrive at once: the nth message of a direction meets the same fate
-in every run, however its octets come.
-"""
+"""Damage as people write it for the proxy: the model itself is that of the faults, :mod:`emulator.faults.damage`."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
-from random import Random
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
 
-from emulator.time import stream
-from protocols.sniffer import SEVEN_BITS, Kind, Message
+from emulator.faults.damage import WRONG, Damage, Delay, distributed
+from emulator.faults.parameters import ParameterError
+from emulator.time import MILLISECOND
 from rigs.ports.spec import PortError
 
-LONGEST_DELAY = 60.0
-"""Seconds that a message is held back at most, whatever the distribution says."""
 DELAYS = "50, uniform:10..200, normal:100,20 or exponential:50, in ms"
 _NUMBER = r"([0-9]{1,5}(?:\.[0-9]{1,3})?)"
-_FORMS: tuple[tuple[re.Pattern[str], Callable[[Random, list[float]], float]], ...] = (
-    (re.compile(_NUMBER), lambda _chance, given: given[0]),
-    (re.compile(rf"uniform:{_NUMBER}\.\.{_NUMBER}"), lambda chance, given: chance.uniform(given[0], given[1])),
-    (re.compile(rf"normal:{_NUMBER},{_NUMBER}"), lambda chance, given: chance.gauss(given[0], given[1])),
-    (re.compile(rf"exponential:{_NUMBER}"), lambda chance, given: chance.expovariate(1.0) * given[0]),
-)
-Delay = Callable[[Random], float]
-"""Draws a delay, s."""
+_FORMS = {
+    "constant": re.compile(_NUMBER),
+    "uniform": re.compile(rf"uniform:{_NUMBER}\.\.{_NUMBER}"),
+    "normal": re.compile(rf"normal:{_NUMBER},{_NUMBER}"),
+    "exponential": re.compile(rf"exponential:{_NUMBER}"),
+}
+_SHARE = re.compile(r"([a-z]+)=([01](?:\.[0-9]{1,9})?|\.[0-9]{1,9})", re.ASCII)
+_CHECKS = ("fcs", "bcc")
+"""What --wrong-fcs makes wrong: the check of a message, whichever it has."""
 
 
 def parse_delay(text: str) -> Delay:
     """The distribution that ``text`` names; raises PortError that says what is allowed."""
-    for form, draw in _FORMS:
+    for name, form in _FORMS.items():
         found = form.fullmatch(text)
         if found is None:
             continue
-        given = [float(number) for number in found.groups()]
-        if text.startswith("uniform") and given[0] > given[1]:
+        first, second = (round(float(number) * MILLISECOND) for number in (*found.groups(), "0")[:2])
+        try:
+            return distributed(name, first, second)
+        except ParameterError:
             break
-        return lambda chance: min(max(draw(chance, given) / 1000, 0.0), LONGEST_DELAY)
     raise PortError(f"--delay {text}", "no delay", f"write {DELAYS}")
 
 
-@dataclass(frozen=True, slots=True)
-class Damage:
-    """What is done to messages. ``drop``, ``duplicate`` and ``wrong_fcs`` are shares of all messages, 0 to 1, and
-    ``bit_errors`` is that of all bits. ``delay`` draws how long each is held back; their order stays."""
-
-    drop: float = 0.0
-    duplicate: float = 0.0
-    bit_errors: float = 0.0
-    wrong_fcs: float = 0.0
-    delay: Delay | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("drop", "duplicate", "bit_errors", "wrong_fcs"):
-            share = getattr(self, name)
-            if not 0 <= share <= 1:
-                raise PortError(f"--{name.replace('_', '-')} {share}", "no share", "write a number from 0 to 1")
-
-    @property
-    def any(self) -> bool:
-        """Whether there is any."""
-        return bool(self.drop or self.duplicate or self.bit_errors or self.wrong_fcs or self.delay)
+def parse_wrong(texts: Iterable[str]) -> dict[str, float]:
+    """Shares of messages that are wrong in a way, from texts such as ``nr=0.1``; raises PortError."""
+    shares: dict[str, float] = {}
+    for text in texts:
+        found = _SHARE.fullmatch(text)
+        if found is None or found[1] not in WRONG:
+            raise PortError(
+                f"--wrong {text[:40]}", "no way to be wrong", f"write WAY=SHARE, with a way of: {', '.join(WRONG)}"
+            )
+        shares[found[1]] = float(found[2])
+    return shares
 
 
-class Blow(NamedTuple):
-    """What became of a message: octets to send after ``delay`` seconds (twice if they are there twice), and in words
-    what was done."""
+def damage_of(
+    *,
+    drop: float = 0.0,
+    duplicate: float = 0.0,
+    bit_errors: float = 0.0,
+    lost: float = 0.0,
+    wrong_fcs: float = 0.0,
+    wrong: Mapping[str, float] | None = None,
+    delay: Delay | None = None,
+) -> Damage:
+    """Damage of these shares, each 0 to 1; PortError for another.
 
-    delay: float
-    sendings: tuple[bytes, ...]
-    remark: str
-
-
-class Damager:
-    """Deals damage to one direction of one line. Each kind has chance of its own: one does not move another's."""
-
-    def __init__(self, damage: Damage, seed: int, owner: str) -> None:
-        self._damage = damage
-        kinds = ("drop", "duplicate", "delay", "bits", "fcs")
-        self._drop, self._duplicate, self._delay, self._bits, self._fcs = (stream(seed, owner, kind) for kind in kinds)
-
-    def hit(self, message: Message) -> Blow:
-        """What becomes of the next message."""
-        damage = self._damage
-        dropped = self._drop.random() < damage.drop
-        doubled = self._duplicate.random() < damage.duplicate
-        delay = damage.delay(self._delay) if damage.delay is not None else 0.0
-        broken = self._fcs.random() < damage.wrong_fcs
-        change = self._fcs.randrange(1, 0x10000)
-        octets, flipped = self._garbled(message.octets)
-        done: list[str] = []
-        if delay:
-            done.append(f"{delay * 1000:.1f} ms late")
-        if flipped:
-            done.append(f"{flipped} bits wrong")
-        if broken and (wrong := _wrong_check(message, octets, change)) is not None:
-            octets = wrong
-            done.append("check wrong")
-        if dropped:
-            return Blow(delay, (), "dropped")
-        if doubled:
-            done.append("sent twice")
-        return Blow(delay, (octets, octets) if doubled else (octets,), ", ".join(done))
-
-    def _garbled(self, octets: bytes) -> tuple[bytes, int]:
-        share = self._damage.bit_errors
-        if not share:
-            return octets, 0
-        chance = self._bits
-        found = bytearray(octets)
-        flipped = 0
-        for at in range(len(found)):
-            for bit in range(8):
-                if chance.random() < share:
-                    found[at] ^= 1 << bit
-                    flipped += 1
-        return bytes(found), flipped
-
-
-def _wrong_check(message: Message, octets: bytes, change: int) -> bytes | None:
-    """The message with a check that is not its own; None for one without: the wrapper has none, nor a line of text."""
-    match message.kind:
-        case Kind.HDLC:
-            at, check = len(octets) - 3, change.to_bytes(2, "big")
-        case Kind.TEXT if message.octets[:1].translate(SEVEN_BITS) in (b"\x01", b"\x02"):
-            at, check = len(octets) - 1, bytes((change & 0x7F or 1,))
-        case _:
-            return None
-    wrong = bytes(octet ^ mask for octet, mask in zip(octets[at:], check, strict=False))
-    return octets[:at] + wrong + octets[at + len(wrong) :]
+    ``wrong_fcs`` is the share of wrong checks, whichever a message has: the FCS of a frame, the block check of text.
+    """
+    ways = dict(wrong or {})
+    if wrong_fcs:
+        ways = dict.fromkeys(_CHECKS, wrong_fcs) | ways
+    try:
+        return Damage(drop, duplicate, bit_errors, lost, ways, delay)
+    except ParameterError as error:
+        raise PortError("--drop, --duplicate, --bit-errors, --lost-octets, --wrong", str(error)) from None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 from emulator.time import Clock
 from rigs.driver import ClockMode, Driver, utc_ns
 from rigs.ports import Attachment
-from rigs.ports.line import Transport
+from rigs.ports.wire import Transport
 
 if TYPE_CHECKING:
     from emulator.ports import Stack

@@ -18,10 +18,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from emulator.faults.damage import Damage
 from rigs.capture import CaptureError
 from rigs.client import parse_client_port
 from rigs.ports import PortError, PortKind, PortSpec, Tap, make_port, parse_port
-from rigs.proxy.damage import Damage
 from rigs.proxy.head_end_side import HeadEnd, HeadEndAttachment, real_driver
 from rigs.proxy.recording import Recorder
 from rigs.proxy.settings import Settings

@@ -7,11 +7,12 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from emulator.faults.damage import Damager
+from emulator.time import SECOND
 from protocols.sniffer import SEVEN_BITS, Message, Sniffer
 from rigs.client.lines import Line
 from rigs.driver import utc_ns
 from rigs.ports import PortError, Tap
-from rigs.proxy.damage import Damager
 from rigs.proxy.head_end_side import HeadEnd
 from rigs.proxy.meter_side import meter_line
 from rigs.proxy.settings import QUIET, Settings, SettingsFollower
@@ -136,7 +137,7 @@ class Way:
                 self._proxy.counters["damaged"] += 1
                 self._proxy.note(self.number, f"{direction}, {len(message.octets)} octets: {blow.remark}")
             for octets in blow.sendings:
-                self._put(message.inbound, octets, blow.delay)
+                self._put(message.inbound, octets, blow.delay / SECOND)
         self._follow(self._follower.see(message))
 
     def _put(self, inbound: bool, data: bytes, delay: float) -> None:

@@ -16,7 +16,7 @@ from rigs.control import desk, han
 from rigs.control.desk import DeskError, TokenWay
 from rigs.scenario.head_end import HeadEndError
 from rigs.scenario.stage import Stage, Unmet
-from rigs.scenario.times import nanoseconds
+from rigs.times import nanoseconds
 
 if TYPE_CHECKING:
     from rigs.scenario import verbs
@@ -222,8 +222,7 @@ def _as_expected(what: str, refused: str | None, act: Callable[[], object]) -> N
 
 
 def _fault(stage: Stage, order: verbs.Fault) -> None:
-    duration = nanoseconds(order.lasts) if order.lasts else None
-    injection = stage.rig.faults.start(order.name, order.device, order.parameters, duration=duration)
+    injection = stage.rig.faults.start(order.name, order.device, order.parameters, **order.timing())
     if order.label is not None:
         stage.injections[order.label] = injection
 

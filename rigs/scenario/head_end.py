@@ -18,7 +18,7 @@ from protocols.dlms import datetime as cosem_datetime
 from protocols.dlms.client import Attribute, Client, Exchange, Method, NoAnswer
 from protocols.errors import ProtocolError
 from rigs.blocking import options_for
-from rigs.scenario.times import utc_of, zoned
+from rigs.times import utc_of, zoned
 
 if TYPE_CHECKING:
     from emulator.device import Device
@@ -101,7 +101,7 @@ class _Talk:
         """What an exchange comes to; raises ProtocolError."""
         while due := self.client.to_send():
             for apdu in due:
-                self._arrived(self._stack.receive(wrapper.encode(*self._saps, apdu), self._now))
+                self._arrived(self._stack.way.receive(wrapper.encode(*self._saps, apdu), self._now))
         if not exchange.done:
             self.client.abandon(NoAnswer("no answer"))
         return exchange.result()

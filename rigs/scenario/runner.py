@@ -15,7 +15,7 @@ from rigs.rig import Rig
 from rigs.scenario import deeds, expectations
 from rigs.scenario.head_end import HeadEndError
 from rigs.scenario.stage import Stage, Unmet
-from rigs.scenario.times import LONGEST, nanoseconds, shown, utc_of
+from rigs.times import LONGEST, nanoseconds, shown, utc_of
 
 if TYPE_CHECKING:
     from rigs.scenario.schema import Scenario, Step

@@ -20,9 +20,9 @@ from emulator.events import EventName
 from emulator.faults.catalogue import CATALOGUE
 from rigs.config import ConfigError, RigConfig, RigFile, describe, load_rig, make_rig
 from rigs.scenario import verbs
-from rigs.scenario.times import Moment, Span, nanoseconds
 from rigs.scenario.verbs import DeviceName, Model, ObjectName
 from rigs.system_errors import reason
+from rigs.times import Moment, Span, nanoseconds
 
 MOST_STEPS = 10_000
 MOST_LOOKS = 100_000
@@ -238,7 +238,7 @@ def _names(step: Step, verb: str | None) -> Iterator[tuple[str, str]]:
 
 
 def _alone(config: RigConfig) -> RigConfig:
-    """Its clock and premises, without a port: a scenario begins anew each time, and needs nothing of the machine."""
+    """Its clock, faults and premises, without a port: a scenario begins anew each time, and needs nothing else."""
     premises = tuple(
         each.model_copy(
             update={
@@ -249,7 +249,7 @@ def _alone(config: RigConfig) -> RigConfig:
         )
         for each in config.premises
     )
-    return RigConfig(seed=config.seed, clock=config.clock, premises=premises)
+    return RigConfig(seed=config.seed, clock=config.clock, faults=config.faults, premises=premises)
 
 
 def schema() -> dict[str, object]:

@@ -10,7 +10,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 from emulator.front import parse_keys
 from protocols import obis
 from protocols.tokens.scheme import Outcome
-from rigs.scenario.times import Span, zoned
+from rigs.config import Occasion
+from rigs.times import Span, zoned
 
 _DEVICE = r"^[A-Za-z0-9][A-Za-z0-9_.-]*/[a-z0-9-]+$"
 DeviceName = Annotated[str, Field(pattern=_DEVICE, description="PREMISES/KIND, such as home/electricity")]
@@ -183,13 +184,12 @@ class Action(Model):
     refused: str | None = Field(default=None, description="What the answer is expected to be, in part, if no success")
 
 
-class Fault(Model):
+class Fault(Occasion):
     """A fault of the catalogue (`smets1 fault list`) is injected."""
 
     device: DeviceName
     name: str = Field(description="As the catalogue has it")
     parameters: dict[str, int | str] = Field(default_factory=dict, description="By their names in the catalogue")
-    lasts: Span | None = Field(default=None, description="Without: until it is ended")
     label: str | None = Field(default=None, description="What the scenario calls it, to end it by")
 
 

@@ -115,7 +115,26 @@ def test_battery_runs_down_and_is_replaced(home: Home, clock: Clock) -> None:
     talker = reader(premises)
     assert (talker.value(3, "0-0:96.1.52"), talker.value(3, "0-0:96.6.3")) == (3650, 3650)
     rows = talker.value(7, "0-0:99.98.0")
-    assert isinstance(rows, list) and [row[1] for row in rows] == [14, 15]
+    assert isinstance(rows, list) and [row[1] for row in rows] == [14, 1, 2, 15]
+
+
+def test_an_empty_battery_is_the_meter_s_death(home: Home, clock: Clock) -> None:
+    gas = meter(home())
+    dies_at = gas.installed_at + 3650 * DAY
+    clock.advance_to(dies_at - 1)
+    assert gas.mains
+    clock.advance_to(dies_at)
+    assert not gas.mains and gas.battery_voltage == 3100
+    heard = gas.last_wake_up
+    gas.power_on()
+    clock.advance_to(dies_at + DAY)
+    gas.settle()
+    assert not gas.mains and gas.last_wake_up == heard
+    gas.replace_battery()
+    assert gas.mains and gas.battery_days == 3650
+    clock.advance_to(dies_at + 2 * DAY)
+    gas.settle()
+    assert gas.last_wake_up > dies_at + DAY
 
 
 def test_without_its_battery_it_neither_counts_nor_wakes(home: Home, clock: Clock) -> None:

@@ -271,7 +271,10 @@ def test_a_load_that_changes_during_sleep_counts_from_that_moment(home: Home, cl
     clock.advance_to(wake_up + HOUR)
     gas.settle()
     assert gas.metering.imported(wake_up) - base == amount
-    gas.set_load(Constant(1))
+    assert gas.time == clock.now
+    gas.set_load(Constant(1))  # awake: nothing to remember
+    clock.advance_to(clock.now + MINUTE)
+    gas.set_load(Constant(2))
     assert len(gas.metering.load.parts) == 2  # type: ignore[attr-defined]
 
 

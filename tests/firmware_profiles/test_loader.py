@@ -286,6 +286,7 @@ def test_an_unknown_profile_is_named_with_those_there_are() -> None:
         (BASE + '[alert]\npower_up = { codes = [65536], push = "0-0:25.9.0" }\n', "alert.power_up.codes.0: 65536: "),
         (BASE + '[error]\npower_up = { bit = 1, until = ["x"] }\n', "error.power_up.until: no event 'x'; known: "),
         (BASE + "[error]\npower_up = { bit = 32 }\n", "error.power_up.bit: 32: must be less than or equal to 31"),
+        (BASE + "[power]\nrestart_v = 100\n", "power: {'minimum_v': 120, 'restart_v': 100, "),
         (BASE + "[quirks]\nsings = true\n", "quirks.sings: unknown key; allowed are closes_on_bad_counter, "),
         (BASE + '[object."1-0:99.1.0"]\nsort_method = 3\n', "object.1-0:99.1.0.sort_method: 3: must be 1 or 2"),
         (BASE + '[optical]\nbaud_code = "9"\n', "optical: baud code '9': mode C has 0, 1, 2, 3, 4, 5, 6"),

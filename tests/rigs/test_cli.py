@@ -16,8 +16,10 @@ import tomllib
 import tty
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from serial import serialposix as posix
 
 from rigs.cli import main
 
@@ -31,12 +33,12 @@ def smets1(*arguments: str, cwd: Path | None = None, code: int = 0) -> subproces
     return done
 
 
-def one_line(done: subprocess.CompletedProcess[str]) -> str:
+def one_line(out: str, err: str) -> str:
     """What was said on stderr, which must be a single line."""
-    assert done.stdout == ""
-    assert done.stderr.startswith("smets1: "), done.stderr
-    assert done.stderr.count("\n") == 1, done.stderr
-    return done.stderr
+    assert out == ""
+    assert err.startswith("smets1: "), err
+    assert err.count("\n") == 1, err
+    return err
 
 
 class Running:
@@ -70,11 +72,11 @@ class Running:
 
 @pytest.fixture
 def up(tmp_path: Path) -> Iterator[Callable[..., Running]]:
-    """Starts ``smets1 up ...`` in an empty folder."""
+    """Starts ``smets1 up ...`` in an empty folder, without the control API unless it is wanted: it takes a while."""
     made: list[Running] = []
 
-    def start(*arguments: str) -> Running:
-        made.append(Running("up", *arguments, cwd=tmp_path))
+    def start(*arguments: str, control: bool = False) -> Running:
+        made.append(Running("up", *arguments, *([] if control else ["--control", "off"]), cwd=tmp_path))
         return made[-1]
 
     yield start
@@ -82,6 +84,21 @@ def up(tmp_path: Path) -> Iterator[Callable[..., Running]]:
         if running.process.poll() is None:
             running.process.kill()
             running.process.communicate()
+
+
+@pytest.fixture
+def refused(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., str]:
+    """What a command that must fail says in the empty folder; run in this process, which is quicker than another."""
+
+    def run(*arguments: str) -> str:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["smets1", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert ended.value.code == 1
+        return one_line(*capsys.readouterr())
+
+    return run
 
 
 @pytest.fixture
@@ -157,7 +174,7 @@ def test_schema_is_json_and_may_be_piped_into_something_that_stops_reading() -> 
 
 
 def test_up_runs_until_ctrl_c_and_leaves_nothing_behind(up: Callable[..., Running], tmp_path: Path) -> None:
-    rig = up(rig_file(tmp_path, SMALL + "[premises.electricity.ports]\noptical = 'pty:./meter'\n"), "--control", "off")
+    rig = up(rig_file(tmp_path, SMALL + "[premises.electricity.ports]\noptical = 'pty:./meter'\n"))
     assert "control" not in rig.printed
     assert sorted(path.name for path in tmp_path.iterdir()) == ["hub", "meter", "rig.toml"]
     assert (tmp_path / "hub").resolve().is_char_device()
@@ -169,14 +186,16 @@ def test_up_runs_until_ctrl_c_and_leaves_nothing_behind(up: Callable[..., Runnin
     assert sorted(path.name for path in tmp_path.iterdir()) == ["rig.toml"]
 
 
-def test_up_without_a_file_is_the_built_in_premises(up: Callable[..., Running], tmp_path: Path) -> None:
+def test_up_without_a_file_is_the_built_in_premises(
+    up: Callable[..., Running], refused: Callable[..., str], tmp_path: Path
+) -> None:
     with socket.socket() as probe:
         if probe.connect_ex(("127.0.0.1", 4059)) == 0:
             # Another rig has the registered port of COSEM: then this one must say so and leave nothing.
-            assert "tcp:127.0.0.1:4059: the port is in use" in one_line(smets1("up", cwd=tmp_path, code=1))
+            assert "tcp:127.0.0.1:4059: the port is in use" in refused("up")
             assert not list(tmp_path.iterdir())
             return
-    rig = up()
+    rig = up(control=True)
     assert {"home-hub", "home-electricity", "smets1-control.json"} == {path.name for path in tmp_path.iterdir()}
     socket.create_connection(("127.0.0.1", 4059), timeout=2).close()
     assert rig.end(signal.SIGTERM) == (0, "")
@@ -184,13 +203,13 @@ def test_up_without_a_file_is_the_built_in_premises(up: Callable[..., Running], 
 
 
 def test_a_killed_rig_may_be_started_again_and_a_running_one_not_twice(
-    up: Callable[..., Running], tmp_path: Path
+    up: Callable[..., Running], refused: Callable[..., str], tmp_path: Path
 ) -> None:
     file = rig_file(tmp_path, SMALL)
     up(file).end(signal.SIGKILL)
     assert (tmp_path / "hub").is_symlink()
     up(file)
-    assert "another rig" in one_line(smets1("up", file, cwd=tmp_path, code=1))
+    assert "another rig" in refused("up", file)
     assert (tmp_path / "hub").exists()
 
 
@@ -208,40 +227,32 @@ def test_why_a_port_is_silent_is_printed(up: Callable[..., Running], tmp_path: P
 
 
 def test_a_port_in_use(tmp_path: Path, free_port: int) -> None:
+    """In a process of its own, so that one refusal is seen as people see it."""
     with socket.socket() as other:
         other.bind(("127.0.0.1", free_port))
         other.listen()
         file = rig_file(tmp_path, SMALL + f"wan-tcp = 'tcp:{free_port}'\n")
-        assert "the port is in use" in one_line(smets1("up", file, cwd=tmp_path, code=1))
+        done = smets1("up", file, cwd=tmp_path, code=1)
+        assert "the port is in use" in one_line(done.stdout, done.stderr)
     assert not (tmp_path / "hub").is_symlink()
 
 
-def test_an_adaptor_that_is_not_there(tmp_path: Path) -> None:
+def test_an_adaptor_that_is_not_there(refused: Callable[..., str], tmp_path: Path) -> None:
     file = rig_file(tmp_path, "[[premises]]\n[premises.hub.ports]\nwan = 'serial:/dev/no-such-adaptor'\n")
-    said = one_line(smets1("up", file, cwd=tmp_path, code=1))
+    said = refused("up", file)
     assert said == "smets1: serial:/dev/no-such-adaptor: no such device; is the adaptor plugged in?\n"
 
 
-def test_an_adaptor_without_permission(tmp_path: Path) -> None:
+def test_an_adaptor_without_permission(
+    refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     # Root may open everything, so the system's refusal is put in its mouth.
-    refused = (
-        "import os, serial.serialposix as posix\n"
-        "def refuse(path, *rest): raise PermissionError(13, 'Permission denied', path)\n"
-        "posix.os = type('os', (), {**vars(os), 'open': staticmethod(refuse)})\n"
-        "from rigs.cli import main\n"
-        "main()\n"
-    )
-    file = rig_file(tmp_path, "[[premises]]\n[premises.hub.ports]\nwan = 'serial:/dev/ttyUSB9'\n")
-    done = subprocess.run(
-        [sys.executable, "-c", refused, "up", file],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
-    assert done.returncode == 1
-    assert "no permission; join the group that owns the device" in one_line(done)
+    def refuse(path: str, *rest: int) -> int:
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(posix, "os", SimpleNamespace(**{**vars(os), "open": refuse}))
+    said = refused("up", rig_file(tmp_path, "[[premises]]\n[premises.hub.ports]\nwan = 'serial:/dev/ttyUSB9'\n"))
+    assert "no permission; join the group that owns the device" in said
 
 
 def test_an_adaptor_that_is_pulled_out_and_plugged_in_again(up: Callable[..., Running], tmp_path: Path) -> None:
@@ -272,8 +283,8 @@ def test_an_adaptor_that_is_pulled_out_and_plugged_in_again(up: Callable[..., Ru
         ("=", "not TOML"),
     ],
 )
-def test_a_rig_file_that_is_wrong(tmp_path: Path, text: str, words: str) -> None:
-    said = one_line(smets1("up", rig_file(tmp_path, text), cwd=tmp_path, code=1))
+def test_a_rig_file_that_is_wrong(refused: Callable[..., str], tmp_path: Path, text: str, words: str) -> None:
+    said = refused("up", rig_file(tmp_path, text))
     assert re.search(words, said), said
 
 
@@ -308,20 +319,22 @@ def test_profiles(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatc
     assert "identity.make" in said
 
 
-def test_read_asks_a_running_rig(up: Callable[..., Running], tmp_path: Path, free_port: int) -> None:
+def test_read_asks_a_running_rig(
+    up: Callable[..., Running], refused: Callable[..., str], tmp_path: Path, free_port: int
+) -> None:
     rig = up(
         rig_file(tmp_path, SMALL + f"wan-tcp = 'tcp:{free_port}'\n"), "--stepped", "--trace", "--capture", "c.pcapng"
     )
     said = smets1("read", f"tcp:127.0.0.1:{free_port}", "0-0:42.0.0:2", "--json").stdout
     assert "GEN" in str(json.loads(said))
-    assert "is the rig running" in one_line(smets1("read", "pty:./nothing", cwd=tmp_path, code=1))
+    assert "is the rig running" in refused("read", "pty:./nothing")
     assert rig.end() == (0, "")
     assert "home/hub/wan-tcp <- 16>1 | GET Data 0-0:42.0.0.255 value" in rig.printed
     assert (tmp_path / "c.pcapng").stat().st_size > 500
 
 
-def test_a_capture_that_cannot_be_written(tmp_path: Path) -> None:
-    said = one_line(smets1("capture", "no/c.pcapng", rig_file(tmp_path, SMALL), cwd=tmp_path, code=1))
+def test_a_capture_that_cannot_be_written(refused: Callable[..., str], tmp_path: Path) -> None:
+    said = refused("capture", "no/c.pcapng", rig_file(tmp_path, SMALL))
     assert "no/c.pcapng: cannot write the capture" in said
 
 

@@ -32,6 +32,8 @@ def test_the_file_that_init_writes_is_the_built_in_rig() -> None:
     config = RigConfig.model_validate(tomllib.loads(everything))
     assert config.clock.rate == 60
     assert config.panel is not None and config.relay_board is not None
+    faults = parse_rig(everything.replace('file = "load.csv"', "")).faults
+    assert [spec.target for spec in faults] == ["home/gas", "home/electricity"]
     assert config.premises[0].hub.keys.keys() == {"management.encryption", "master"}
 
 
@@ -133,7 +135,7 @@ def test_clocks(clock: dict[str, object], mode: ClockMode, start: int | None) ->
     ("text", "words"),
     [
         ("seed = ", "not TOML"),
-        ("sead = 1", "sead: unknown key; allowed are bus, clock, line, panel, premises, relay_board, seed"),
+        ("sead = 1", "sead: unknown key; allowed are bus, clock, faults, line, panel, premises, relay_board, seed"),
         ("seed = -1", "seed: -1: must be greater than or equal to 0"),
         ('[clock]\nmode = "fast"', "clock.mode: fast: must be 'real', 'accelerated' or 'stepped'"),
         ("[clock]\nrate = 0", "clock.rate: 0: must be greater than 0"),
@@ -155,6 +157,51 @@ def test_clocks(clock: dict[str, object], mode: ClockMode, start: int | None) ->
             "[[premises]]\nhub.ports.wan = 'pty:./x'\nelectricity.ports.optical = 'pty:x'",
             "electricity.ports.optical: pty:x: already the port of home/hub/wan",
         ),
+        ("[[faults]]\nfault = 'radio-off'", "faults.0.device: missing"),
+        (
+            "[[faults]]\nfault = 'radio-of'\ndevice = 'home/gas'",
+            "faults.0.fault: radio-of: no such fault; `smets1 fault",
+        ),
+        (
+            "[[faults]]\nfault = 'radio-off'\ndevice = 'home/ihd'",
+            "faults.0.device: home/ihd: no such device; there are home/display, home/electricity, home/gas, home/hub",
+        ),
+        (
+            "[[faults]]\nfault = 'mirror-refused'\ndevice = 'home/gas'",
+            "faults.0.device: home/gas: mirror-refused is a fault of: hub",
+        ),
+        (
+            "[[faults]]\nfault = 'interference'\ndevice = 'home/hub'\nparameters = { level = 99 }",
+            "faults.0: interference: level: 99: must be -100 to 10 dBm",
+        ),
+        (
+            "[[faults]]\nfault = 'radio-off'\ndevice = 'home/gas'\nwhen = 'frame 5'",
+            "faults.0: radio-off: when: frame 5: is a condition of: hub, electricity",
+        ),
+        (
+            "[[faults]]\nfault = 'radio-off'\ndevice = 'home/gas'\nlasts = 'long'",
+            "faults.0.lasts: long: a span of time such as 90s",
+        ),
+        (
+            "[[faults]]\nfault = 'radio-off'\ndevice = 'home/gas'\nat = 2026-01-01T00:00:00Z\nafter = '1h'",
+            "faults.0: either at or after",
+        ),
+        (
+            "[[faults]]\nfault = 'radio-off'\ndevice = 'home/gas'\nat = 2026-01-01T00:00:00",
+            "faults.0.at: .*with its zone",
+        ),
+        (
+            "[[premises]]\ngas.serial = '1'\n[[premises.faults]]\nfault = 'radio-off'\ndevice = 'display'",
+            "premises.0.faults.0.device: display: these premises have none",
+        ),
+        (
+            "[[premises]]\ncount = 201\n" + 50 * "[[premises.faults]]\nfault = 'radio-off'\ndevice = 'gas'\n",
+            "faults: 10050 injections; a rig has at most 10000 at once",
+        ),
+        (
+            "[[premises]]\n[[premises.faults]]\nfault = 'radio-off'\ndevice = 'gas'\nnth = 2\nshare = 0.5",
+            "premises.0.faults.0: either nth or share",
+        ),
         (
             "[[premises]]\ncount = 2\nhub.ports.wan-tcp = 'tcp:4059'",
             r"the port of home-0/hub/wan-tcp; use \{premises\}",
@@ -167,6 +214,26 @@ def test_what_is_wrong_is_one_line_that_says_where(text: str, words: str) -> Non
     message = str(caught.value)
     assert message.startswith("rig.toml: ")
     assert "\n" not in message
+
+
+def test_faults_of_a_device_of_each_of_every_nth_and_of_a_share_of_the_premises() -> None:
+    def targets(seed: int = 1) -> list[list[str]]:
+        text = f"seed = {seed}\n[[faults]]\nfault = 'radio-off'\ndevice = 'road-3/gas'\nwhen = 'time 12:00'\n"
+        text += "[[premises]]\nname = 'road'\ncount = 10\n"
+        for more in ("", "nth = 4", "share = 0.3", "share = 0.01"):
+            text += f"[[premises.faults]]\nfault = 'antenna-off'\ndevice = 'electricity'\n{more}\n"
+        found: dict[str, list[str]] = {}
+        for spec in parse_rig(text).faults:
+            found.setdefault(spec.where, []).append(spec.target)
+        return list(found.values())
+
+    one, each, nth, share, least = targets()
+    assert one == ["road-3/gas"]
+    assert each == [f"road-{number}/electricity" for number in range(10)]
+    assert nth == ["road-0/electricity", "road-4/electricity", "road-8/electricity"]
+    assert len(share) == 3 and set(share) <= set(each) and len(least) == 1
+    assert targets() == [one, each, nth, share, least]
+    assert len({tuple(targets(seed)[3]) for seed in range(5)}) > 1
 
 
 def test_ports_that_the_system_chooses_may_be_many() -> None:
@@ -188,7 +255,9 @@ tables = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from(("seed", "clock", "line", "premises", "hub", "gas", "ports", "name", "count", "mode")),
+            st.sampled_from(
+                ("seed", "clock", "line", "premises", "hub", "gas", "ports", "name", "count", "mode", "faults", "fault")
+            ),
             inner,
             max_size=4,
         )
@@ -197,7 +266,7 @@ tables = st.recursive(
 )
 
 
-@given(st.dictionaries(st.sampled_from(("seed", "clock", "line", "premises")), tables))
+@given(st.dictionaries(st.sampled_from(("seed", "clock", "line", "premises", "faults")), tables))
 def test_whatever_a_file_holds_the_answer_is_a_rig_or_one_line(content: dict[str, Any]) -> None:
     try:
         rig_of(content)

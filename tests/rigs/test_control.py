@@ -153,6 +153,7 @@ def test_the_description_is_openapi_and_names_every_verb(shared: Control) -> Non
         ("/faults", "get"),
         ("/faults", "post"),
         ("/faults/catalogue", "get"),
+        ("/faults/conditions", "get"),
         ("/faults/{id}", "get"),
         ("/faults/{id}/end", "post"),
         ("/clock", "get"),

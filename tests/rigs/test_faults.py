@@ -7,6 +7,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,14 @@ import pytest
 
 from emulator.faults.catalogue import CATALOGUE
 from emulator.hub import Hub
+from protocols import pcapng
 from rigs.blocking import BlockingClient
+from rigs.capture import Capture
+from rigs.captured import blocks, explanations
 from rigs.cli import main
 from rigs.client import ClientError
-from rigs.config import rig_of
+from rigs.commands.why import told
+from rigs.config import ConfigError, rig_of
 from rigs.control.client import ControlClient, ControlError
 from rigs.control.server import ControlServer, parse_address
 from rigs.driver import ClockMode
@@ -46,7 +51,7 @@ class Bench:
 
     def __call__(self, *arguments: str) -> tuple[int, str]:
         """Run ``smets1 fault ARGUMENTS``; the exit code and what it printed."""
-        folder = [] if arguments[0] == "list" else ["--folder", self._folder]
+        folder = [] if arguments[0] in ("list", "conditions") else ["--folder", self._folder]
         self._patch.setattr(sys, "argv", ["smets1", "fault", *arguments, *folder])
         with pytest.raises(SystemExit) as ended:
             main()
@@ -162,7 +167,7 @@ def test_what_the_api_says(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("start", "nothing", "home/gas"), "nothing: no such fault; there are entry-without-device"),
+        (("start", "nothing", "home/gas"), "nothing: no such fault; the catalogue has "),
         (("start", "radio-off", "away/gas"), "away/gas: no such premises"),
         (("start", "radio-off", "home/ihd"), "home/ihd: no such device; there are hub, electricity, gas"),
         (("start", "mirror-refused", "home/gas"), "home/gas: mirror-refused is a fault of: hub"),
@@ -281,3 +286,161 @@ def test_the_line_to_the_radio_processor_is_unplugged(bench: Bench) -> None:
     with connect() as line:
         line.sendall(reset)
         assert line.recv(100)[:1] == b"\xc1"
+
+
+# --- when faults begin
+
+
+def test_a_fault_that_waits_for_a_frame(bench: Bench) -> None:
+    code, printed = bench(
+        "start", "radio-off", "home/electricity", "--when", "request 2", "--for", "60", "--times", "2"
+    )
+    assert code == 0
+    first = printed.splitlines()[0]
+    assert first == (
+        "F1 radio-off at home/electricity: waits for the 2nd request that comes to it; 0 times so far of 2"
+    )
+    waiting = bench.client.get("faults", "F1")
+    assert (waiting["state"], waiting["begins_at"], waiting["when"]) == ("waiting", None, "request 2")
+    meter = bench.rig.premises["home"].electricity
+    with meter.client("public", port="hub/wan-tcp") as client, pytest.raises(ClientError):
+        client.get(1, "0-0:42.0.0")  # the AARQ was the first; the meter's radio is off before it hears of this
+    active = bench.client.get("faults", "F1")
+    assert (active["state"], active["occurrences"], active["waits_for"]) == ("active", 1, None)
+    assert bench("show", "F1")[1].splitlines()[0].endswith("; when request 2; 1 times so far of 2")
+    bench.client.post("clock", "advance", seconds=3700)
+    again = bench.client.get("faults", "F1")
+    assert (again["state"], again["occurrences"], again["times"]) == ("waiting", 1, 2)
+    bench("end", "F1")
+    assert bench.client.get("faults", "F1")["state"] == "ended"
+
+
+def test_a_fault_that_comes_again_and_again(bench: Bench) -> None:
+    options = ("--every", "600", "--for", "60", "--between", "00:00-01:00", "--probability", "0.5")
+    printed = bench("start", "radio-off", "home/gas", *options)[1]
+    line = printed.splitlines()[0]
+    assert "; every 600 s; between 00:00-01:00; with probability 0.5; " in line
+    bench.client.post("clock", "advance", seconds=7200)
+    told = bench.client.get("faults", "F1")
+    assert told["occurrences"] + told["passed"] == 13 and 0 < told["occurrences"] < 6
+    assert (told["every_seconds"], told["between"], told["probability"]) == (600, "00:00-01:00", 0.5)
+    assert [event.name for event in bench.rig.events(fault="F1")].count("active") == told["occurrences"]
+
+
+def test_the_conditions(shared: Bench) -> None:
+    code, printed = shared("conditions")
+    assert code == 0 and "frame N: the Nth frame, 1 to 1000000, that comes to the device (of: hub, elec" in printed
+    assert json.loads(shared("conditions", "--json")[1]) == shared.client.get("faults", "conditions")
+    assert [each.form for each in shared.rig.fault_conditions()][:2] == ["frame N", "request N"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--when", "frame 0"), "radio-off: when: frame 0: must be frame N"),
+        (("--when", "noon"), "radio-off: when: noon: no such condition; there are frame N; request N"),
+        (("--when", "read 1-0:99.9.9"), "home/electricity: it has no object 1-0:99.9.9.255 to wait for"),
+        (("--every", "60", "--for", "60"), "radio-off: every: must be longer than it lasts"),
+        (("--between", "5-6"), "radio-off: between: 5-6: must be two times of day"),
+        (("--times", "3"), "radio-off: times: say what it repeats on"),
+        (("--probability", "0"), "radio-off: probability: 0: must be above 0"),
+    ],
+)
+def test_times_that_make_no_sense_are_one_line(shared: Bench, arguments: tuple[str, ...], words: str) -> None:
+    code, printed = shared("start", "radio-off", "home/electricity", *arguments)
+    assert code != 0 and words in " ".join(printed.split())
+    assert shared.client.get("faults") == []
+
+
+def test_faults_of_the_rig_file(tmp_path: Path) -> None:
+    gas = {"fault": "radio-off", "device": "home/gas", "after": "1h", "lasts": "10m", "every": "1h", "times": 2}
+    past = {"fault": "radio-off", "device": "home/hub", "at": "2025-12-31T00:00:00Z"}
+    later = {"fault": "antenna-off", "device": "home/gas", "at": "2025-12-31T00:30:00Z", "every": "1h", "lasts": "1m"}
+    tables = {
+        "faults": [gas, past, later],
+        "premises": [{"name": "home", "faults": [{"fault": "radio-off", "device": "electricity"}]}],
+    }
+    warnings: list[str] = []
+    made = RunningRig(rig_of(tables), folder=tmp_path, mode=ClockMode.STEPPED)
+    made.rig.warn = warnings.append
+    with made as rig:
+        assert [(each.id, each.device, each.state) for each in rig.faults] == [
+            ("F1", "home/gas", "waiting"),
+            ("F2", "home/gas", "waiting"),
+            ("F3", "home/electricity", "active"),
+        ]
+        rig.clock.advance(minutes=30)
+        assert [each.occurrences for each in rig.faults] == [0, 1, 1]
+        rig.clock.advance(hours=3)
+        assert [(each.occurrences, each.state) for each in rig.faults] == [(2, "ended"), (4, "active"), (1, "active")]
+    assert warnings == ["built-in rig: faults.1: radio-off at home/hub: its time is past; nothing was injected"]
+    cannot = {"faults": [{"fault": "ncp-asserts", "device": "home/hub"}], "premises": [{"name": "home"}]}
+    with pytest.raises(ConfigError, match=r"faults\.0: home/hub: no host is at a radio port"):
+        RunningRig(rig_of(cannot), folder=tmp_path, mode=ClockMode.STEPPED).start()
+
+
+# --- their ids
+
+
+def test_ids_of_faults_in_traces_events_and_explanations(tmp_path: Path) -> None:
+    lines: list[str] = []
+    made = RunningRig(rig_of(TABLES), folder=tmp_path, mode=ClockMode.STEPPED)
+    Trace(lines.append).attach(made.rig, air=False)
+    with made as rig:
+        fault = rig.start_fault("oversleeping-meter", "home/gas")
+        meter = rig.premises["meters-only"].electricity
+        rig.start_fault("radio-off", "home/electricity", when="request 1")
+        with rig.premises["home"].hub.client("public", port="wan-tcp") as client:
+            client.get(1, "0-0:42.0.0")
+        with meter.client("public") as client:
+            client.get(1, "0-0:42.0.0")
+        host, _, port = rig.premises["home"].hub.tcp.rpartition(":")
+        with socket.create_connection((host, int(port)), timeout=5) as line:
+            line.sendall(bytes.fromhex("0002001000010001 00".replace(" ", "")))
+            assert line.recv(100) == b""
+        (refusal,) = rig.events(source="port")
+        assert (refusal.fault, refusal.port) == (fault.id, "home/hub/wan-tcp")
+        (why,) = rig.runner.call(lambda: rig.rig.history.entries(["home/hub/wan-tcp"]))
+        assert why.faults == (f"fault {fault.id}: oversleeping-meter at home/gas",)
+        assert "in force: fault F1: oversleeping-meter at home/gas" in told({**asdict(why), "layer": "link"})
+    spoken = [line.split(" ", 1)[1] for line in lines]
+    assert all(line.startswith("home/hub/wan-tcp [F1] ") for line in spoken if "home/hub/wan-tcp" in line)
+    assert not any("[" in line for line in spoken if line.startswith("meters-only"))
+    assert "home/gas: fault F1: oversleeping-meter at home/gas" in "\n".join(spoken)
+    assert "home/electricity: fault F2: radio-off at home/electricity waits for the next request" in "\n".join(spoken)
+
+
+def test_ids_of_faults_in_a_capture(tmp_path: Path) -> None:
+    with Capture(tmp_path / "faults.pcapng") as capture:
+        made = RunningRig(rig_of(TABLES), folder=tmp_path, mode=ClockMode.STEPPED)
+        capture.attach(made.rig)
+        with made as rig:
+            meter = rig.premises["meters-only"].electricity
+            with meter.client("public") as client:
+                client.get(1, "0-0:42.0.0")
+            rig.start_fault("dropped-messages", "meters-only/electricity", {"per_cent": 100})
+            with pytest.raises(ClientError), meter.client("public", timeout=0.3) as client:
+                client.get(1, "0-0:42.0.0")
+            rig.start_fault("antenna-off", "home/gas", decibels=1)
+            rig.clock.advance(hours=1)
+    packets: dict[str, list[tuple[str, ...]]] = {}
+    names: list[str] = []
+    with capture.path.open("rb") as file:
+        for kind, body in blocks(capture.path, file):
+            if kind == pcapng.INTERFACE_BLOCK:
+                names.append(pcapng.read_interface(body)[0])
+            elif kind == pcapng.PACKET_BLOCK and (seen := pcapng.read_packet(body)) is not None:
+                packets.setdefault(names[seen.interface], []).append(seen.comments)
+    line = packets["meters-only/electricity/optical"]
+    assert any(
+        comment.startswith("fault F1: dropped-messages") and comment.endswith("begins") for comment in sum(line, ())
+    )
+    lost = [
+        comments for comments in line if any("fault F1" in each and each.startswith("why: line") for each in comments)
+    ]
+    assert lost and all("in force: fault F1: dropped-messages at meters-only/electricity" in each for each in lost)
+    air = packets["home/hub/han"]
+    assert "fault F2: antenna-off at home/gas decibels=1 begins" in air[0]
+    assert all("in force: fault F2: antenna-off at home/gas" in comments for comments in air)
+    told_of = [entry for entry in explanations(capture.path) if entry["port"] == "meters-only/electricity/optical"]
+    assert told_of and told_of[-1]["faults"] == ["fault F1: dropped-messages at meters-only/electricity"]

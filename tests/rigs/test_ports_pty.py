@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import fcntl
 import os
 import select
+import sys
+import termios
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +23,11 @@ def until(condition: Callable[[], Any], what: str = "condition") -> None:
     while not condition():
         assert time.monotonic() < end, f"never: {what}"
         time.sleep(0.002)
+
+
+def unread(rig: Any) -> int:
+    """Octets that the kernel has for the rig."""
+    return int.from_bytes(fcntl.ioctl(rig.port._master, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
 def test_a_client_is_answered_and_may_close_and_come_back(bench: Any, tmp_path: Path) -> None:
@@ -156,24 +164,30 @@ def test_an_answer_at_a_new_rate_waits_for_the_client_to_follow(bench: Any, tmp_
 
 @pytest.mark.parametrize("follows", [True, False])
 def test_octets_written_before_the_client_changed_its_rate_are_heard(bench: Any, tmp_path: Path, follows: bool) -> None:
-    rig = bench("pty:./meter")
+    def silent_after_x(stack: Any) -> None:
+        answer = stack.receive
+
+        def receive(data: bytes, now: int) -> bytes:
+            if data == b"x":
+                return bytes(answer(data, now))
+            stack.heard += data
+            if follows and b"!" in data:
+                stack.set_baud(300)
+            return b""
+
+        stack.receive = receive
+
+    rig = bench("pty:./meter", prepare=silent_after_x)
     stack = rig.stack
-
-    def receive(data: bytes, now: int) -> bytes:
-        stack.heard += data
-        if follows and b"!" in data:
-            stack.set_baud(300)
-        return b""
-
     with serial.Serial(str(tmp_path / "meter"), 9600, timeout=2) as client:
         client.write(b"x")
         assert client.read(1) == b"X"
-        stack.receive = receive
 
         def at_once() -> None:  # on the loop, so that all of it is there when the rig looks
             client.write(b"end!")
             client.baudrate = 300
             client.write(b"anew")
+            until(lambda: unread(rig) == 8, "what was written")
 
         rig.call(at_once)
         until(lambda: len(stack.heard) >= 9, "octets")

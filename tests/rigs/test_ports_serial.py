@@ -15,11 +15,11 @@ from typing import Any, cast
 import pytest
 import serial
 
+from emulator.uart import SEVEN_BITS
 from rigs.ports import LineOptions, PortError
 from rigs.ports.port import AdaptorOptions
 from rigs.ports.serial_adaptor import SerialPort, find_adaptor
 from rigs.ports.spec import parse_port
-from rigs.ports.uart import SEVEN_BITS
 from rigs.running import RunningRig
 
 SNRM, DISC = bytes.fromhex("7ea0070321930f017e"), bytes.fromhex("7ea00703215303c77e")
@@ -180,7 +180,7 @@ def test_an_adaptor_is_pulled_out_and_plugged_in_again(bench: Any, tmp_path: Pat
     failures: list[PortError] = []
     rig.port.failed = failures.append
     os.close(cable)
-    until(lambda: not rig.port.plugged)
+    until(lambda: not rig.port.plugged and rig.explained)
     assert "was unplugged; it is waited for" in rig.explained[-1]
     assert rig.stack.events == ["closed"]
     rig.call(lambda: rig.stack.transmit(b"lost"))

@@ -503,6 +503,7 @@ def test_the_plugin_has_every_verb_of_the_api(control: Control) -> None:
         f"{premises}/replace-gas": (control.home, "replace_gas"),
         "/faults": (rig, "start_fault"),
         "/faults/catalogue": (rig, "fault_catalogue"),
+        "/faults/conditions": (rig, "fault_conditions"),
         "/faults/{id}": (rig, "faults"),
         "/faults/{id}/end": (rig, "end_fault"),
         "/ports": (control.home.hub, "ports"),

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from shutil import copy
 from typing import Any
 
 import pytest
@@ -328,6 +329,46 @@ def limit(rig: RunningRig, pages: int) -> int:
         return int(before)
 
     return rig.runner.call(set_limit)
+
+
+SLOW_FAULTS = ("memory-fails", "memory-full", "torn-write", "record-damaged")
+
+
+@pytest.mark.parametrize(
+    "name", ["memory-protected", *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW_FAULTS)]
+)
+def test_a_fault_of_the_memory_leaves_the_store_whole(tmp_path: Path, name: str) -> None:
+    """The rig is killed in the middle of the fault, as a copy of the store has it, or stopped."""
+    tables = {"premises": [{**PREMISES, "hub": None, "gas": None}]}
+    path, killed = tmp_path / "state.db", tmp_path / "killed.db"
+
+    def run(store: Path) -> RunningRig:
+        return RunningRig(rig_of(tables), folder=tmp_path, mode=ClockMode.STEPPED, storage=store)
+
+    def seen(rig: RunningRig) -> tuple[Any, Any]:
+        with rig.premises["home"].electricity.client("management") as client:
+            return client.get(1, FILTER).value, client.get(3, "1-0:1.8.0").value
+
+    with run(path) as rig:
+        with rig.premises["home"].electricity.client("management") as client:
+            client.set(1, FILTER, 2, axdr.u32(5))
+        rig.clock.advance(hours=1)
+        before = seen(rig)
+        rig.start_fault(name, "home/electricity")
+        rig.premises["home"].electricity.power_off()
+        rig.clock.advance(hours=1)
+        rig.premises["home"].electricity.power_on()
+        rig.clock.advance(minutes=1)
+        for ending in ("", "-wal"):
+            copy(f"{path}{ending}", f"{killed}{ending}")
+        after = seen(rig)
+    assert after[0] == before[0] == 5
+    with run(path) as rig:
+        assert seen(rig) == after
+        assert rig.faults == []
+    with run(killed) as rig:
+        value, energy = seen(rig)
+        assert value == 5 and energy >= before[1]
 
 
 def test_the_rig_file_names_the_store(tmp_path: Path) -> None:

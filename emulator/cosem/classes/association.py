@@ -117,7 +117,7 @@ def _set_secret(binding: Binding) -> Setter:
     index = _index(binding)
 
     def write(view: View, value: Data, _encoded: bytes) -> None:
-        view.device.security(index(view)).secret = _octet_string.decode(value)
+        view.device.security(index(view)).change_secret(_octet_string.decode(value))
 
     return write
 
@@ -139,10 +139,10 @@ def _change_hls_secret(binding: Binding) -> Invoker:
         given = _octet_string.decode(value)
         state = view.device.security(index(view))
         if view.model.associations[index(view)].security_setup is None:
-            state.secret = given
+            state.change_secret(given)
             return
         try:
-            state.secret = state.unwrap(given)
+            state.change_secret(state.unwrap(given))
         except SecurityError:
             raise AccessRefused(DataAccessResult.OTHER_REASON) from None
 

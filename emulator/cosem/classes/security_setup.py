@@ -46,7 +46,7 @@ def _transfer(view: View, state: SecurityState, keys: Any) -> None:
 
 def _security_setup_class(version: int) -> InterfaceClass:
     attributes = [
-        Attribute(2, "security_policy", "enum", part_getter(SecurityState, "enum", lambda part: part.policy)),
+        Attribute(2, "security_policy", "enum", part_getter(SecurityState, "enum", lambda part: part.policy_in_force)),
         Attribute(3, "security_suite", "enum", part_getter(SecurityState, "enum", lambda part: part.suite)),
         Attribute(4, "client_system_title", "oct", part_getter(SecurityState, "oct", lambda part: part.client_title)),
         Attribute(5, "server_system_title", "oct", view_getter(SecurityState, _server_title)),

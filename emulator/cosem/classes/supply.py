@@ -92,7 +92,7 @@ CLASSES = (
         0,
         "Disconnect control",
         (
-            Attribute(2, "output_state", "bool", part_getter(SupplySwitch, "bool", lambda part: part.closed)),
+            Attribute(2, "output_state", "bool", part_getter(SupplySwitch, "bool", lambda part: part.output)),
             Attribute(3, "control_state", "enum", part_getter(SupplySwitch, "enum", lambda part: part.state)),
             Attribute(
                 4,

@@ -13,29 +13,26 @@ from emulator.han.member import Member
 from emulator.han.message import COORDINATOR, Message
 from emulator.han.network import Network
 from emulator.hub import Hub
-from emulator.premises import Premises
+from emulator.premises import Premises, build_premises
 from emulator.time import MINUTE, Clock
+from firmware_profiles.loader import load
 
-from ..conftest import SEED, DeviceSpec
+from ..conftest import SEED, DeviceSpec, Load, Spec
+from .bare_line import Desk
 
 READ = Message(0x0109, 0x0000, 1, 1, b"\x00\x01\x00\x05\x00")
 """Read the model of a device (Basic cluster)."""
 
 
-class Place:
-    """One premises and its faults; ``told`` are the sentences about them, ``explained`` those of the air."""
+class Spot:
+    """One premises and its faults; ``told`` are the sentences about them."""
 
     def __init__(self, premises: Premises, clock: Clock) -> None:
-        assert premises.hub is not None
         self.premises = premises
         self.clock = clock
-        self.hub: Hub = premises.hub
-        self.han: Network = premises.hub.han
         self.faults = Faults(clock, SEED, {premises.name: premises})
         self.told: list[str] = []
         self.faults.observers.append(lambda _, text: self.told.append(text))
-        self.explained: list[str] = []
-        self.han.air.explain = self.explained.append
 
     def start(self, name: str, kind: str = "hub", /, **parameters: Any) -> Injection:
         """Inject a fault at once, until it is ended."""
@@ -49,6 +46,18 @@ class Place:
 
     def device(self, kind: str) -> Device:
         return next(device for device in self.premises.devices() if device.firmware.kind == kind)
+
+
+class Place(Spot):
+    """Premises with a HAN; ``explained`` are the sentences of the air."""
+
+    def __init__(self, premises: Premises, clock: Clock) -> None:
+        super().__init__(premises, clock)
+        assert premises.hub is not None
+        self.hub: Hub = premises.hub
+        self.han: Network = premises.hub.han
+        self.explained: list[str] = []
+        self.han.air.explain = self.explained.append
 
     def member(self, kind: str) -> Member:
         return self.han.member(self.device(kind))
@@ -91,6 +100,19 @@ ALL = ["electricity", "gas", "display"]
 
 
 @pytest.fixture
+def spot(clock: Clock) -> Spot:
+    """An electricity meter with nothing beside it, three days old, which draws 60 kW."""
+    spec = Spec(hub=None, gas=None, electricity=DeviceSpec(load=Load("constant", 60_000)))
+    return Spot(build_premises("home", spec, clock, SEED, load, history_days=3), clock)
+
+
+@pytest.fixture
+def young(clock: Clock) -> Place:
+    """A home without a display, whose reports would take most of the time; three days old."""
+    return Place(build_premises("home", Spec(), clock, SEED, load, history_days=3), clock)
+
+
+@pytest.fixture
 def place(home: Callable[..., Premises], clock: Clock) -> Place:
     return Place(home(display=DeviceSpec()), clock)
 
@@ -99,3 +121,9 @@ def place(home: Callable[..., Premises], clock: Clock) -> Place:
 def keyed(home: Callable[..., Premises], clock: Clock) -> Place:
     """Where the hub's profile establishes keys at joining."""
     return Place(home(hub=DeviceSpec(profile="hub-lima"), display=DeviceSpec()), clock)
+
+
+@pytest.fixture
+def desk(home: Callable[..., Premises], clock: Clock) -> Desk:
+    """A meter with the fullest profile, alone."""
+    return Desk(home(hub=None, gas=None, electricity=DeviceSpec(profile="electricity-bench")), clock)

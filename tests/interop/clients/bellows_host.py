@@ -7,6 +7,7 @@ Each line of standard output is an answer, ``{"result": ...}`` or ``{"error": ".
 """
 
 import asyncio
+import contextlib
 import json
 import logging
 import sys
@@ -199,6 +200,12 @@ class Host:
     async def counters(self) -> dict:
         counters = await self.app._ezsp.read_counters()
         return {name.name: int(value) for name, value in counters.items() if value}
+
+    async def start_again(self) -> dict:
+        """Let go of the port, whatever state it is in, and start anew."""
+        with contextlib.suppress(Exception):
+            await self.app.shutdown()
+        return await self.start()
 
     async def stop(self) -> None:
         await self.app.shutdown()

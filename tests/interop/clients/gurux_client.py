@@ -33,6 +33,7 @@ from gurux_dlms.objects.GXChargeTable import GXChargeTable
 from gurux_dlms.secure import GXDLMSSecureClient
 
 TIMEOUT = 10.0
+"""Seconds without an octet, unless a specification has its own ``timeout``."""
 MECHANISMS = {
     "none": Authentication.NONE,
     "lls": Authentication.LOW,
@@ -81,8 +82,8 @@ class Refused(ValueError):
 class Socket:
     """Octets over TCP."""
 
-    def __init__(self, host: str, port: int) -> None:
-        self._socket = socket.create_connection((host, port), TIMEOUT)
+    def __init__(self, host: str, port: int, timeout: float) -> None:
+        self._socket = socket.create_connection((host, port), timeout)
 
     def send(self, data: bytes) -> None:
         self._socket.sendall(data)
@@ -100,8 +101,8 @@ class Socket:
 class Terminal:
     """Octets over a terminal, 8N1."""
 
-    def __init__(self, path: str, baud: int) -> None:
-        self._port = serial.Serial(path, baud, timeout=TIMEOUT)
+    def __init__(self, path: str, baud: int, timeout: float) -> None:
+        self._port = serial.Serial(path, baud, timeout=timeout)
 
     def send(self, data: bytes) -> None:
         self._port.write(data)
@@ -166,15 +167,15 @@ class Reader:
             client.maxReceivePDUSize = spec["max_pdu"]
         self.client = client
         self.identification = ""
-        where = spec["port"]
+        where, timeout = spec["port"], spec.get("timeout", TIMEOUT)
         if where.startswith("tcp:"):
             host, port = where[4:].rsplit(":", 1)
-            self.media = Socket(host, int(port))
+            self.media = Socket(host, int(port), timeout)
         elif framing == "mode-e":
-            self.media = Terminal(where.removeprefix("pty:"), 300)
+            self.media = Terminal(where.removeprefix("pty:"), 300, timeout)
             self.identification = self.media.sign_on()
         else:
-            self.media = Terminal(where.removeprefix("pty:"), spec.get("baud", 9600))
+            self.media = Terminal(where.removeprefix("pty:"), spec.get("baud", 9600), timeout)
 
     def _exchange(self, data: bytes | None, reply: GXReplyData) -> None:
         if data is None and not reply.isStreaming():

@@ -26,6 +26,7 @@ from pydlms.exceptions import ServiceError
 from pydlms.hdlc.connection import HdlcParameters
 from pydlms.image import transfer_image
 from pydlms.security.hls import Mechanism
+from pydlms.security.suites import SecurityPolicy
 from pydlms.transports.serial import read_mode_c
 
 MECHANISMS = {"none": 0, "lls": 1, "hls": 2, "md5": 3, "sha1": 4, "gmac": 5, "sha256": 6, "ecdsa": 7}
@@ -44,6 +45,7 @@ def opened(spec: dict) -> DlmsClient:
             master_key=bytes.fromhex(spec["master"]) if "master" in spec else None,
             # Its default leaves the header of general-ciphering out of what is authenticated.
             **({"general_aad": spec["general_aad"]} if "general_aad" in spec else {}),
+            **({"policy": SecurityPolicy[spec["policy"]]} if "policy" in spec else {}),
         )
     options: dict = {
         "client_sap": spec.get("client", 16),
@@ -197,8 +199,10 @@ def step(client: DlmsClient, what: list, errors: list[str]) -> object:
         case ["image", image, identifier]:
             done = transfer_image(client, bytes.fromhex(image), identifier.encode(), poll=0.05, timeout=20)
             return str(done)
-        case ["push"]:
-            return plain(client.read_push(timeout=10.0).notification.body)
+        case ["conformance"]:
+            return int(client.conformance)
+        case ["push", *seconds]:
+            return plain(client.read_push(timeout=seconds[0] if seconds else 10.0).notification.body)
         case _:
             raise ValueError(f"no step {what}")
 

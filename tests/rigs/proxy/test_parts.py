@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+from emulator.faults.damage import WRONG
 from protocols import wrapper
-from protocols.errors import FrameError
 from protocols.hdlc import Frame, decode, encode
 from protocols.sniffer import Kind, Message, Sniffer
-from rigs.proxy.damage import Blow, Damage, Damager, parse_delay
+from rigs.commands.proxy import app
 from rigs.proxy.matching import LinkState, answer_now, key
 from rigs.proxy.settings import Settings, SettingsFollower
 
@@ -28,52 +29,6 @@ def message(octets: bytes, inbound: bool = True, *, wrapped: bool = False) -> Me
     sniffer = Sniffer(wrapped=wrapped)
     (found,) = sniffer.see(inbound, octets) or sniffer.flush()
     return found
-
-
-LINE = b"".join(frame(number << 1 | 0x10, GET) for number in range(8)) * 6
-
-
-def blows(slices: list[bytes], seed: int, damage: Damage) -> list[Blow]:
-    sniffer, damager = Sniffer(), Damager(damage, seed, "line")
-    return [damager.hit(found) for piece in slices for found in sniffer.see(True, piece)]
-
-
-@given(st.integers(0, 1 << 32), st.integers(1, 50))
-def test_damage_does_not_depend_on_how_octets_come(seed: int, size: int) -> None:
-    damage = Damage(0.2, 0.2, 0.01, 0.2, parse_delay("uniform:1..9"))
-    slices = [LINE[at : at + size] for at in range(0, len(LINE), size)]
-    assert blows(slices, seed, damage) == blows([LINE], seed, damage)
-
-
-def test_one_kind_of_damage_does_not_move_another() -> None:
-    alone = [bool(blow.sendings) for blow in blows([LINE], 5, Damage(drop=0.3))]
-    among = [bool(blow.sendings) for blow in blows([LINE], 5, Damage(0.3, 0.5, 0.01, 0.5, parse_delay("normal:9,3")))]
-    assert alone == among
-    assert 0 < alone.count(False) < len(alone)
-
-
-def test_shares_are_what_they_say() -> None:
-    dealt = [blow for seed in range(40) for blow in blows([LINE], seed, Damage(drop=0.25, duplicate=0.5))]
-    dropped = sum(not blow.sendings for blow in dealt) / len(dealt)
-    doubled = sum(len(blow.sendings) == 2 for blow in dealt) / sum(bool(blow.sendings) for blow in dealt)
-    assert 0.2 < dropped < 0.3
-    assert 0.44 < doubled < 0.56
-
-
-def test_a_wrong_fcs_is_wrong_and_nothing_else_is() -> None:
-    for blow in blows([LINE], 1, Damage(wrong_fcs=1.0)):
-        (octets,) = blow.sendings
-        assert blow.remark == "check wrong"
-        with pytest.raises(FrameError):
-            decode(octets)
-    (whole,) = Sniffer(wrapped=True).see(True, wrapper.encode(16, 1, GET[3:]))
-    assert Damager(Damage(wrong_fcs=1.0), 1, "line").hit(whole).sendings == (whole.octets,)  # it has none
-
-
-@given(st.sampled_from(["50", "uniform:10..200", "normal:100,20", "exponential:50"]), st.integers(0, 1 << 32))
-def test_delays_are_bounded(text: str, seed: int) -> None:
-    damager = Damager(Damage(delay=parse_delay(text)), seed, "line")
-    assert 0 <= damager.hit(message(frame(0x10, GET))).delay <= 60
 
 
 @pytest.mark.parametrize(
@@ -121,3 +76,8 @@ def test_an_answer_of_then_answers_now(sent: int, received: int, invoke: int) ->
     assert now.information[5] == 0xC0 | invoke
     assert now.information[6:] == answer[6:]
     assert asked.kind is Kind.HDLC
+
+
+def test_the_command_names_every_way_to_be_wrong() -> None:
+    shown = " ".join(CliRunner().invoke(app, ["record", "--help"]).stdout.replace("│", " ").split())
+    assert f"Share wrong in a way: {', '.join(WRONG)};" in shown

@@ -23,7 +23,18 @@ from protocols.hdlc import Frame, Parameters, decode, encode
 from rigs.capture import Capture, CaptureError
 from rigs.client import ClientError, ClientOptions, DlmsClient, read_out
 from rigs.ports import PortError
-from rigs.proxy import Damage, HeadEndReplay, MeterReplay, Proxy, ProxyOptions, Recorder, Recording, parse_delay
+from rigs.proxy import (
+    Damage,
+    HeadEndReplay,
+    MeterReplay,
+    Proxy,
+    ProxyOptions,
+    Recorder,
+    Recording,
+    damage_of,
+    parse_delay,
+    parse_wrong,
+)
 from rigs.proxy.recording import HEADING
 from rigs.proxy.settings import Settings
 from rigs.running import RunningDevice, RunningRig
@@ -121,7 +132,7 @@ def test_a_sign_on_takes_the_rate_along(
 
 def test_the_same_seed_does_the_same_damage(meter: Callable[..., RunningDevice], tmp_path: Path) -> None:
     (where,) = meter(optical="tcp+hdlc:0").ports.values()
-    damage = Damage(drop=0.06, duplicate=0.06, bit_errors=0.0005, wrong_fcs=0.06)
+    damage = damage_of(drop=0.06, duplicate=0.06, bit_errors=0.0002, wrong_fcs=0.06, wrong={"hcs": 0.1})
 
     async def main(name: str, seed: int) -> tuple[list[bytes], list[str]]:
         kept = Recorder(tmp_path / name, wrapped=False)
@@ -137,7 +148,7 @@ def test_the_same_seed_does_the_same_damage(meter: Callable[..., RunningDevice],
     assert first[0] == second[0] == other[0]  # HDLC repairs it all
     assert first[1] == second[1]
     assert first[1] != other[1]
-    for words in ("dropped", "check wrong", "sent twice", "bits wrong"):
+    for words in ("dropped", "FCS is wrong", "HCS is wrong", "sent twice", "bits wrong"):
         assert any(words in remark for remark in first[1] + other[1]), words
 
 
@@ -218,9 +229,19 @@ def test_wrong_delays(text: str) -> None:
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.01, float("nan")])
-def test_wrong_shares(share: float) -> None:
-    with pytest.raises(PortError, match="--wrong-fcs"):
-        Damage(wrong_fcs=share)
+@pytest.mark.parametrize("name", ["drop", "lost", "wrong_fcs"])
+def test_wrong_shares(name: str, share: float) -> None:
+    with pytest.raises(PortError, match="must be a share from 0 to 1") as error:
+        damage_of(**{name: share})
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["", "nr", "nr=2x", "frs=0.1", "nr=-1", "NR=1", "nr=0.1=2", "x" * 1000])
+def test_no_ways_to_be_wrong(text: str) -> None:
+    with pytest.raises(PortError, match="fcs, hcs, bcc, nr, ns") as error:
+        parse_wrong([text])
+    assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 250
 
 
 # -- replay -----------------------------------------------------------------------------------------------------------

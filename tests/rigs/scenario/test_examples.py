@@ -15,6 +15,7 @@ from rigs.scenario.schema import load_scenario, make_scenario
 FOLDER = Path(__file__).parents[3] / "examples" / "scenarios"
 SCENARIOS = sorted(FOLDER.glob("*.toml"))
 TITLES = {
+    "faults_at_their_time": "Faults come in the evening and with low credit",
     "gas_meter_swapped": "A gas meter is swapped, with SRV 8.11, and read again",
     "hub_replaced": "A hub is replaced by backup and restore",
     "network_key_rotated": "The network key is rotated while the gas meter sleeps",
@@ -37,7 +38,7 @@ def test_they_hold_for_another_seed(path: Path) -> None:
     assert [step.failure for step in result.steps] == [""] * len(result.steps)
 
 
-def test_all_five_are_there() -> None:
+def test_all_of_them_are_there() -> None:
     assert [path.stem for path in SCENARIOS] == sorted(TITLES)
 
 
@@ -45,6 +46,7 @@ def test_all_five_are_there() -> None:
     ("name", "deed", "failure"),
     [
         ("runs_out_and_tops_up", "press", "expected to contain 'Emergency credit 3.00', found Credit 0.94 GBP;"),
+        ("faults_at_their_time", "fault", "; on the HAN: expected no, found yes (within 18h)"),
         ("gas_meter_swapped", "device_log", "home/gas-2: in the hub's device log: expected yes, found no"),
         ("hub_replaced", "restore", "home/electricity: on the HAN: expected yes, found no"),
         ("network_key_rotated", "network_key", "home/hub: log: expected network_key_changed, found "),

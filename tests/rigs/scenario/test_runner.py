@@ -232,6 +232,20 @@ def test_faults_begin_and_end(played: Played) -> None:
     )
 
 
+def test_faults_that_wait_and_come_again(played: Played) -> None:
+    at_noon = {"device": METER, "name": "radio-off", "when": "time 12:00", "lasts": "1h", "times": 2}
+    good(
+        played(
+            {"fault": at_noon},
+            {"at": "1h 59m", **expect(METER, on_han=True)},
+            {"at": "2h 1m", **expect(METER, on_han=False)},
+            {"at": "1d 1h 59m", **expect(METER, on_han=True)},
+            {"at": "1d 2h 1m", **expect(METER, on_han=False)},
+            {"at": "2d 2h 1m", **expect(METER, on_han=True)},
+        )
+    )
+
+
 def test_a_gas_meter_that_a_fault_brings(played: Played) -> None:
     ghost = {"fault": {"device": GAS, "name": "ghost-gas-meter", "label": "ghost"}}
     good(
@@ -246,6 +260,8 @@ def test_a_gas_meter_that_a_fault_brings(played: Played) -> None:
 
 def test_faults_that_cannot_be(failure: Failure) -> None:
     assert failure({"end_fault": {"label": "mute"}}) == "mute: no fault of that label; a fault step gives it one"
+    bad = {"fault": {"device": GAS, "name": "radio-off", "when": "noon"}}
+    assert failure(bad).startswith("radio-off: when: noon: no such condition; there are frame N")
     step = {"fault": {"device": GAS, "name": "radio-off", "parameters": {"colour": "red"}}}
     assert failure(step).startswith("radio-off: colour: no such parameter")
     assert failure({"fault": {"device": HUB, "name": "stale-link-key"}}).startswith(

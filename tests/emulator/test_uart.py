@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rigs.ports.uart import EVEN_PARITY, character, character_time, heard
+from emulator.uart import EVEN_PARITY, character, character_time, heard
 
 
 @given(st.binary(max_size=64), st.sampled_from([300, 1200, 9600]), st.integers())

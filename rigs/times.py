@@ -1,4 +1,4 @@
-"""How people write spans of time in scenarios: ``90s``, ``1h 30m``, ``2d``; and how instants are shown."""
+"""How people write spans of time in files: ``90s``, ``1h 30m``, ``2d``; and how instants are shown."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _UNITS = {"d": DAY, "h": HOUR, "m": MINUTE, "s": SECOND}
 _SPAN = re.compile(r"(?:[0-9]{1,6} ?[dhms] ?)+", re.ASCII)
 _PART = re.compile(r"([0-9]+) ?([dhms])", re.ASCII)
 LONGEST = 400 * DAY
-"""The longest span that a scenario may name, ns."""
+"""The longest span that a file may name, ns."""
 
 
 def nanoseconds(text: str) -> int:
