@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +21,7 @@ from protocols.dlms.client import Attribute
 
 if TYPE_CHECKING:
     from rigs.running import RunningDevice, RunningRig
+    from tests.interop.zigbee_hosts import ZigbeeHost
 
 ROOT = Path(__file__).resolve().parents[2]
 CLIENTS = Path(__file__).parent / "clients"
@@ -83,6 +84,15 @@ class Peers:
 def peers() -> Peers:
     """The peers' environments, in the folder that SMETS1_PEERS names, or `.peers`."""
     return Peers(Path(os.environ.get("SMETS1_PEERS", ROOT / ".peers")))
+
+
+@pytest.fixture(scope="module")
+def peer(peers: Peers) -> Iterator[ZigbeeHost]:
+    """A head-end that lasts for a module: pydlms, told what to do step by step."""
+    from tests.interop.head_end import head_end  # which takes Meter from here
+
+    with head_end(peers) as running:
+        yield running
 
 
 MECHANISMS = ("none", "lls", "hls", "md5", "sha1", "gmac", "sha256", "ecdsa")

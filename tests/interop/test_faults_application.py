@@ -11,19 +11,13 @@ import pytest
 
 from protocols.dlms.enums import Conformance
 from tests.interop.faulty_meter import ENERGY, MESSAGE, NAME, OBJECTS, PATIENCE, FaultyMeter, faulty_meter
-from tests.interop.head_end import head_end, home
+from tests.interop.head_end import home
 from tests.interop.zigbee_hosts import ZigbeeHost
 
 pytestmark = pytest.mark.interop
 PLAIN, CIPHERED = "lls", "ciphered_gmac"
 SILENCE = r"DlmsTimeoutError\('no wrapper PDU within 0.5s'\)"
 ENDS_EARLY = r"DecodeError\('need \d+ octets at offset \d+, only \d+ remain'\)"
-
-
-@pytest.fixture(scope="module")
-def peer(peers: Any) -> Iterator[ZigbeeHost]:
-    with head_end(peers) as process:
-        yield process
 
 
 @pytest.fixture(scope="module")

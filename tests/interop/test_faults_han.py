@@ -8,19 +8,13 @@ from typing import Any
 import pytest
 
 from emulator.han.admission import Refusal
-from tests.interop.head_end import CLOCK, KINDS, LAST_WAKE_UP, NAME, PERMIT, Home, head_end, home
+from tests.interop.head_end import CLOCK, KINDS, LAST_WAKE_UP, NAME, PERMIT, Home, home
 from tests.interop.zigbee_hosts import ZigbeeHost
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(120)]
 
 VOLUME, TIME_ZONE, WAITING = [3, "7.0.1.8.0.255", 2], [8, "0.0.1.0.0.255", 3], [1, "0.0.96.15.10.255", 2]
 NOBODY = "00DB1234567890A0"
-
-
-@pytest.fixture(scope="module")
-def peer(peers: Any) -> Iterator[ZigbeeHost]:
-    with head_end(peers) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -16,10 +16,10 @@ from tests.interop.head_end import (
     SHORT,
     Home,
     destination,
-    head_end,
     home,
     stranger,
 )
+from tests.interop.zigbee_hosts import ZigbeeHost
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(120)]
 
@@ -30,8 +30,8 @@ ALL = ["hub", "electricity", "gas"]
 
 
 @pytest.fixture(scope="module")
-def shared(peers: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
-    with head_end(peers) as peer, home(tmp_path_factory.mktemp("hub"), peer) as running:
+def shared(peer: ZigbeeHost, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    with home(tmp_path_factory.mktemp("hub"), peer) as running:
         yield running
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from rigs.air import dissector_option
 from rigs.capture import Capture
-from tests.interop.head_end import KINDS, Home, head_end, home
+from tests.interop.head_end import KINDS, Home, home
 from tests.interop.zigbee_hosts import ZigbeeHost
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(120)]
@@ -38,12 +38,6 @@ class Heard:
         file = str(self._capture.path)
         lines = self._peers.tshark("-r", file, *words, "-Y", condition, "-T", "fields", *wanted)
         return [line.split("\t") for line in lines]
-
-
-@pytest.fixture(scope="module")
-def peer(peers: Any) -> Iterator[ZigbeeHost]:
-    with head_end(peers) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

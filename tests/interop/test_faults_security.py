@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from tests.interop.faulty_meter import NAME, FaultyMeter, faulty_meter
-from tests.interop.head_end import head_end
 from tests.interop.zigbee_hosts import ZigbeeHost
 
 pytestmark = pytest.mark.interop
@@ -18,12 +17,6 @@ SETUP = "0.0.43.0.14.255"
 MESSAGE = [1, "0.0.96.13.0.255", 2]
 DECIPHERING, COUNTER = "SERVICE_NOT_ALLOWED/DECIPHERING_ERROR", "SERVICE_NOT_ALLOWED/INVOCATION_COUNTER_ERROR"
 NOT_PASSED = "HLS pass 3 rejected by the meter"
-
-
-@pytest.fixture(scope="module")
-def peer(peers: Any) -> Iterator[ZigbeeHost]:
-    with head_end(peers) as process:
-        yield process
 
 
 @pytest.fixture(scope="module")

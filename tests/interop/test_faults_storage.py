@@ -11,7 +11,6 @@ import pytest
 from protocols.tokens.scheme import Outcome
 from rigs.driver import ClockMode
 from tests.interop.faulty_meter import LONG, FaultyMeter, faulty_meter
-from tests.interop.head_end import head_end
 from tests.interop.zigbee_hosts import ZigbeeHost
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(120)]
@@ -61,12 +60,6 @@ class Bench:
 
     def wait(self, minutes: int) -> None:
         self.meter.running.clock.advance(minutes=minutes)
-
-
-@pytest.fixture(scope="module")
-def peer(peers: Any) -> Iterator[ZigbeeHost]:
-    with head_end(peers) as process:
-        yield process
 
 
 @pytest.fixture

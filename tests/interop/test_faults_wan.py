@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from rigs.driver import ClockMode
-from tests.interop.head_end import ALERTS, LONG, NAME, PERMIT, ROWS, Home, destination, head_end, home, stranger
+from tests.interop.head_end import ALERTS, LONG, NAME, PERMIT, ROWS, Home, destination, home, stranger
+from tests.interop.zigbee_hosts import ZigbeeHost
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(120)]
 
@@ -19,9 +19,9 @@ GET = ["get", *NAME]
 
 
 @pytest.fixture(scope="module")
-def shared(peers: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+def shared(peer: ZigbeeHost, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     """Premises in the world's own time, in which a head-end waits."""
-    with head_end(peers) as peer, home(tmp_path_factory.mktemp("wan"), peer, mode=ClockMode.REAL) as running:
+    with home(tmp_path_factory.mktemp("wan"), peer, mode=ClockMode.REAL) as running:
         yield running
 
 
