@@ -55,7 +55,7 @@ def heading() -> str:
 
 def row(figure: Figure) -> str:
     """A figure as a line of the table."""
-    verdict = "met" if figure.met else "MISSED"
+    verdict = ("met" if figure.met else "MISSED") if figure.required else ""
     return line((figure.work, figure.required, figure.aim, figure.measured, verdict))
 
 
