@@ -25,7 +25,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 
 from protocols.dlms import axdr
 
@@ -74,6 +74,7 @@ class Attempt(NamedTuple):
         return self.descriptor[2:8]
 
 
+Tap = TypeVar("Tap")
 ObjectTap: TypeAlias = "Callable[[Attempt, Callable[[], bytes | None]], bytes | None]"
 """Takes an attempt and what carries it out; returns encoded Data or None as that does, or raises AccessRefused."""
 
@@ -164,35 +165,33 @@ def tap(
     if taps is None:
         taps = device.taps = Taps()
     here = taps
-    laid = True
-    if apdus is not None:
-        here.apdus.append(apdus)
-    if services is not None:
-        here.services.append(services)
-    if offers is not None:
-        here.offers.append(offers)
-    if objects is not None:
-        here.objects.append(objects)
+    laid = [
+        _lay(here.apdus, apdus),
+        _lay(here.services, services),
+        _lay(here.offers, offers),
+        _lay(here.objects, objects),
+    ]
     _renew(device)
 
     def take_away() -> None:
-        nonlocal laid
         if not laid:
             return
-        laid = False
-        if apdus is not None:
-            here.apdus.remove(apdus)
-        if services is not None:
-            here.services.remove(services)
-        if offers is not None:
-            here.offers.remove(offers)
-        if objects is not None:
-            here.objects.remove(objects)
+        for lift in laid:
+            lift()
+        laid.clear()
         if not here and device.taps is here:
             device.taps = None
         _renew(device)
 
     return take_away
+
+
+def _lay(place: list[Tap], each: Tap | None) -> Callable[[], None]:
+    """Lay a tap, if there is one, in its place; the call that is returned lifts it."""
+    if each is None:
+        return lambda: None
+    place.append(each)
+    return lambda: place.remove(each)
 
 
 def associations_of(device: Device) -> list[Association]:

@@ -5,14 +5,39 @@ A device with nothing wrong has no :class:`Troubles`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from emulator.time import Event
 
 if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
     from emulator.device import Device
+
+Wrong = TypeVar("Wrong", bound="DataclassInstance")
+
+
+class Troubled(Protocol[Wrong]):
+    """Something that has None for its troubles while nothing is wrong with it."""
+
+    troubles: Wrong | None
+
+
+def beset(something: Troubled[Wrong], sound: Wrong, **wrong: object) -> Callable[[], None]:
+    """Lay troubles, by the names of their fields, on something; the call that is returned takes them away.
+
+    ``sound`` is what its troubles are where nothing is wrong.
+    """
+    something.troubles = replace(something.troubles or sound, **wrong)
+
+    def mend() -> None:
+        left = replace(something.troubles or sound, **{name: getattr(sound, name) for name in wrong})
+        something.troubles = None if left == sound else left
+
+    return mend
 
 
 class ClockWrites(Enum):
@@ -23,7 +48,7 @@ class ClockWrites(Enum):
     IGNORED = "ignored"
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Troubles:
     """``boot_delay`` is what each start takes longer, ns; with ``no_start`` the firmware does not come up at all.
 
@@ -39,17 +64,8 @@ class Troubles:
     clock_writes: ClockWrites = ClockWrites.TAKEN
 
 
-def troubles_of(device: Device) -> Troubles:
-    """What is wrong with a device's hardware, for somebody to add to."""
-    if device.troubles is None:
-        device.troubles = Troubles()
-    return device.troubles
-
-
-def mended(device: Device) -> None:
-    """Something was mended: a device with nothing wrong has no troubles."""
-    if device.troubles == Troubles():
-        device.troubles = None
+SOUND = Troubles()
+"""Of a device with nothing wrong."""
 
 
 class Feed:

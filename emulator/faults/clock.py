@@ -10,7 +10,7 @@ from emulator.faults.device import ALL
 from emulator.faults.fault import Culprit, End, Fault, Layer, Site, nothing_to_mend
 from emulator.faults.parameters import FaultError, Number, Word
 from emulator.time import SECOND
-from emulator.troubles import ClockWrites, mended, troubles_of
+from emulator.troubles import SOUND, ClockWrites, beset
 
 if TYPE_CHECKING:
     from emulator.device import Device
@@ -67,27 +67,11 @@ def _jumps(site: Site) -> End:
 
 
 def _no_reserve(site: Site) -> End:
-    device = site.device
-    troubles = troubles_of(device)
-    troubles.no_reserve = True
-
-    def end() -> None:
-        troubles.no_reserve = False
-        mended(device)
-
-    return end
+    return beset(site.device, SOUND, no_reserve=True)
 
 
 def _not_settable(site: Site) -> End:
-    device = site.device
-    troubles = troubles_of(device)
-    troubles.clock_writes = ClockWrites(site.word("orders"))
-
-    def end() -> None:
-        troubles.clock_writes = ClockWrites.TAKEN
-        mended(device)
-
-    return end
+    return beset(site.device, SOUND, clock_writes=ClockWrites(site.word("orders")))
 
 
 def _wrong_zone(site: Site) -> End:

@@ -12,7 +12,7 @@ from emulator.faults.parameters import FaultError, Number, Word
 from emulator.front import Key
 from emulator.meter import Meter
 from emulator.time import SECOND
-from emulator.troubles import mended, troubles_of
+from emulator.troubles import SOUND, beset
 
 if TYPE_CHECKING:
     from random import Random
@@ -35,13 +35,11 @@ def _hangs(site: Site) -> End:
     if site.word("watchdog") == "works":
         device.hang()
         return lambda: _start_anew(device)
-    troubles = troubles_of(device)
-    troubles.no_watchdog = True
+    mend = beset(device, SOUND, no_watchdog=True)
     device.hang()
 
     def end() -> None:
-        troubles.no_watchdog = False
-        mended(device)
+        mend()
         _start_anew(device)
 
     return end
@@ -75,15 +73,12 @@ def _drawn(chance: Random, mean: int) -> int:
 
 
 def _slow_boot(site: Site) -> End:
-    device = site.device
-    troubles = troubles_of(device)
-    longer = troubles.boot_delay = site.number("seconds") * SECOND
-
+    device, longer = site.device, site.number("seconds") * SECOND
+    mend = beset(device, SOUND, boot_delay=longer)
     boots = device.boots
 
     def end() -> None:
-        troubles.boot_delay = 0
-        mended(device)
+        mend()
         if device.boots > boots and device.ready_at > device.clock.now:
             device.ready_at = max(device.clock.now, device.ready_at - longer)
 
@@ -92,12 +87,10 @@ def _slow_boot(site: Site) -> End:
 
 def _no_start(site: Site) -> End:
     device = site.device
-    troubles = troubles_of(device)
-    troubles.no_start = True
+    mend = beset(device, SOUND, no_start=True)
 
     def end() -> None:
-        troubles.no_start = False
-        mended(device)
+        mend()
         _start_anew(device)
 
     return end

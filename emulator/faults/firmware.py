@@ -8,11 +8,13 @@ from emulator.faults.fault import Culprit, End, Fault, Layer, Site
 from emulator.faults.parameters import FaultError, Number, Word
 from emulator.image_transfer import ImageTroubles
 from emulator.time import SECOND
+from emulator.troubles import beset
 
 if TYPE_CHECKING:
     from emulator.image_transfer import ImageTransfer
 
 _KINDS: Final = ("hub", "electricity", "gas")
+_SOUND: Final = ImageTroubles()
 _ACTIVATION: Final = "activation of images"
 _AGAIN: Final = "images that are sent from then on work"
 
@@ -24,63 +26,26 @@ def _transfer(site: Site) -> ImageTransfer:
     return site.device.image
 
 
-def _troubles(transfer: ImageTransfer) -> ImageTroubles:
-    if transfer.troubles is None:
-        transfer.troubles = ImageTroubles()
-    return transfer.troubles
-
-
-def _whole(transfer: ImageTransfer) -> None:
-    if transfer.troubles == ImageTroubles():
-        transfer.troubles = None
-
-
 def _block_spoilt(site: Site) -> End:
-    transfer = _transfer(site)
-    troubles = _troubles(transfer)
-    troubles.bad_blocks = frozenset((site.number("block"),))
-    troubles.erased = site.word("flash") == "erased"
-
-    def end() -> None:
-        troubles.bad_blocks, troubles.erased = frozenset(), False
-        _whole(transfer)
-
-    return end
+    blocks, erased = frozenset((site.number("block"),)), site.word("flash") == "erased"
+    return beset(_transfer(site), _SOUND, bad_blocks=blocks, erased=erased)
 
 
 def _not_verified(site: Site) -> End:
-    transfer = _transfer(site)
-    troubles = _troubles(transfer)
-    troubles.distrusts = True
-
-    def end() -> None:
-        troubles.distrusts = False
-        _whole(transfer)
-
-    return end
+    return beset(_transfer(site), _SOUND, distrusts=True)
 
 
 def _falls_back(site: Site) -> End:
-    transfer = _transfer(site)
-    troubles = _troubles(transfer)
-    troubles.falls_back = True
-
-    def end() -> None:
-        troubles.falls_back = False
-        _whole(transfer)
-
-    return end
+    return beset(_transfer(site), _SOUND, falls_back=True)
 
 
 def _stalls(site: Site) -> End:
     transfer = _transfer(site)
-    troubles = _troubles(transfer)
-    troubles.stalls = True
+    mend = beset(transfer, _SOUND, stalls=True, stalled=False)
 
     def end() -> None:
-        stalled, troubles.stalls = troubles.stalled, False
-        troubles.stalled = False
-        _whole(transfer)
+        stalled = transfer.troubles is not None and transfer.troubles.stalled
+        mend()
         if stalled:
             transfer.go_on()
 
@@ -89,7 +54,6 @@ def _stalls(site: Site) -> End:
 
 def _interrupted(site: Site) -> End:
     device, transfer = site.device, _transfer(site)
-    troubles = _troubles(transfer)
     per_cent, off = site.number("per_cent"), site.number("off") * SECOND
     clock = device.clock
 
@@ -105,13 +69,7 @@ def _interrupted(site: Site) -> End:
         device.power_on()
         transfer.tell_failure()
 
-    troubles.activating = activating
-
-    def end() -> None:
-        troubles.activating = None
-        _whole(transfer)
-
-    return end
+    return beset(transfer, _SOUND, activating=activating)
 
 
 FAULTS: Final = (

@@ -16,6 +16,7 @@ from emulator.measuring import Pulses, Raised, Scaled, Turned, Uncounted
 from emulator.meter import Meter
 
 if TYPE_CHECKING:
+    from emulator.events import EventName
     from emulator.measuring import Distortion
 
 ELECTRICITY: Final = ("electricity",)
@@ -67,25 +68,23 @@ def _lost_pulses(site: Site) -> End:
 
 
 def _reversed(site: Site) -> End:
-    meter = meter_of(site)
-    mend = meter.distort(Turned)
-    meter.notice("current_reversed")
-
-    def end() -> None:
-        mend()
-        meter.notice("current_forward")
-
-    return end
+    return _noticed(site, Turned, "current_reversed", "current_forward")
 
 
 def _magnet(site: Site) -> End:
-    meter, per_mille = meter_of(site), site.number("per_mille")
-    mend = meter.distort(lambda load: Scaled(load, per_mille))
-    meter.notice("magnetic_field")
+    per_mille = site.number("per_mille")
+    return _noticed(site, lambda load: Scaled(load, per_mille), "magnetic_field", "magnetic_field_gone")
+
+
+def _noticed(site: Site, distortion: Distortion, begins: EventName, ends: EventName) -> End:
+    """A distortion whose beginning and end the meter notices."""
+    meter = meter_of(site)
+    mend = meter.distort(distortion)
+    meter.notice(begins)
 
     def end() -> None:
         mend()
-        meter.notice("magnetic_field_gone")
+        meter.notice(ends)
 
     return end
 

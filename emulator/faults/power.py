@@ -12,7 +12,7 @@ from emulator.faults.fault import Culprit, End, Fault, Layer, Site
 from emulator.faults.parameters import Number
 from emulator.gas import GasMeter
 from emulator.time import SECOND
-from emulator.troubles import Feed, mended, troubles_of
+from emulator.troubles import SOUND, Feed, beset
 
 if TYPE_CHECKING:
     from emulator.device import Device
@@ -90,15 +90,7 @@ def _flicker(site: Site) -> End:
 
 
 def _no_hold_up(site: Site) -> End:
-    device = site.device
-    troubles = troubles_of(device)
-    troubles.no_hold_up = True
-
-    def end() -> None:
-        troubles.no_hold_up = False
-        mended(device)
-
-    return end
+    return beset(site.device, SOUND, no_hold_up=True)
 
 
 # --- battery

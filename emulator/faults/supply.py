@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from emulator.faults.fault import Culprit, End, Fault, Layer, Site
@@ -14,7 +15,7 @@ from emulator.supply import Mechanics
 _CONTACT = "contact of the supply switch"
 
 
-def _break(site: Site, breaks: Callable[[Mechanics], None], mends: Callable[[Mechanics], None]) -> End:
+def _break(site: Site, breaks: Callable[[Mechanics], Mechanics], mends: Callable[[Mechanics], Mechanics]) -> End:
     meter = meter_of(site)
     if meter.firmware.supply is None:
         profile = meter.firmware.name
@@ -23,16 +24,15 @@ def _break(site: Site, breaks: Callable[[Mechanics], None], mends: Callable[[Mec
     return lambda: _change(meter, mends)
 
 
-def _change(meter: Meter, change: Callable[[Mechanics], None]) -> None:
+def _change(meter: Meter, change: Callable[[Mechanics], Mechanics]) -> None:
     """Change the mechanics of the switch; the contact goes where the firmware has it as far as it can be driven.
 
     What its firmware sees to be wrong then is logged at once.
     """
     meter.come()
     switch, closed = meter.switch, meter.switch.closed
-    mechanics = switch.mechanics or Mechanics(closed)
     meter.begin_change()
-    change(mechanics)
+    mechanics = change(switch.mechanics or Mechanics(closed))
     mechanics.drive(closed)
     switch.mechanics = None if mechanics.whole else mechanics
     meter.follow_switch()
@@ -41,66 +41,30 @@ def _change(meter: Meter, change: Callable[[Mechanics], None]) -> None:
 
 
 def _does_not_open(site: Site) -> End:
-    def breaks(mechanics: Mechanics) -> None:
-        mechanics.opens = False
-
-    def mends(mechanics: Mechanics) -> None:
-        mechanics.opens = True
-
-    return _break(site, breaks, mends)
+    return _break(site, lambda was: replace(was, opens=False), lambda was: replace(was, opens=True))
 
 
 def _does_not_close(site: Site) -> End:
-    def breaks(mechanics: Mechanics) -> None:
-        mechanics.closes = False
-
-    return _break(site, breaks, _closes)
+    return _break(site, lambda was: replace(was, closes=False), lambda was: replace(was, closes=True))
 
 
 def _opens(site: Site) -> End:
     if not meter_of(site).switch.conducts:
         raise FaultError(f"{site.device.identity.device_id}: its switch is open already")
-
-    def breaks(mechanics: Mechanics) -> None:
-        mechanics.closes = mechanics.closed = False
-
-    return _break(site, breaks, _closes)
-
-
-def _closes(mechanics: Mechanics) -> None:
-    mechanics.closes = True
+    return _break(site, lambda was: replace(was, closes=False, closed=False), lambda was: replace(was, closes=True))
 
 
 def _leaks(site: Site) -> End:
     flow = site.number("flow")
-
-    def breaks(mechanics: Mechanics) -> None:
-        mechanics.leak = flow
-
-    def mends(mechanics: Mechanics) -> None:
-        mechanics.leak = 0
-
-    return _break(site, breaks, mends)
+    return _break(site, lambda was: replace(was, leak=flow), lambda was: replace(was, leak=0))
 
 
 def _wrong_feedback(site: Site) -> End:
-    def breaks(mechanics: Mechanics) -> None:
-        mechanics.feedback = False
-
-    def mends(mechanics: Mechanics) -> None:
-        mechanics.feedback = True
-
-    return _break(site, breaks, mends)
+    return _break(site, lambda was: replace(was, feedback=False), lambda was: replace(was, feedback=True))
 
 
 def _dead_button(site: Site) -> End:
-    def breaks(mechanics: Mechanics) -> None:
-        mechanics.button = False
-
-    def mends(mechanics: Mechanics) -> None:
-        mechanics.button = True
-
-    return _break(site, breaks, mends)
+    return _break(site, lambda was: replace(was, button=False), lambda was: replace(was, button=True))
 
 
 FAULTS: Final = (

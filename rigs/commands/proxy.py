@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -51,6 +49,7 @@ def record(
     framing: Framing = "8N1",
 ) -> None:
     """Stand between head-ends and a meter until Ctrl-C, and record what they say."""
+    import asyncio
     from contextlib import ExitStack
 
     from rigs.capture import Capture
@@ -105,6 +104,8 @@ def replay(
 
     With --head-end the exit code is 1 where a request got no answer.
     """
+    import asyncio
+
     from rigs.proxy import HeadEndReplay, MeterReplay, Recording
 
     recording, settings = Recording.read(file), _settings(baud, framing)
@@ -140,6 +141,9 @@ def _settings(baud: int, framing: str) -> Settings:
 
 async def _until_stopped(greeting: str) -> None:
     """Wait for Ctrl-C or a polite end."""
+    import asyncio
+    import signal
+
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -125,7 +125,6 @@ class _Writer:
                 view.objects[CURRENT] = hidden
             self.notes.append("the current association, 0-0:40.0.0, is listed, which the device leaves out of its list")
         self.drafts = {key: self._drafter.draft(key, listed) for key, listed in objects.items()}
-        self._groups: dict[str, dict[str, Any]] = {}
         while reduced := list(unfit(self.drafts)):
             for draft in reduced:
                 self.drafts[draft.key] = self._drafter.reduced(draft)

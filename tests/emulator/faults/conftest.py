@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from emulator.device import Device
+from emulator.electricity import ElectricityMeter
 from emulator.faults.injection import Faults, Injection
+from emulator.gas import GasMeter
 from emulator.han.member import Member
 from emulator.han.message import COORDINATOR, Message
 from emulator.han.network import Network
@@ -127,3 +129,17 @@ def keyed(home: Callable[..., Premises], clock: Clock) -> Place:
 def desk(home: Callable[..., Premises], clock: Clock) -> Desk:
     """A meter with the fullest profile, alone."""
     return Desk(home(hub=None, gas=None, electricity=DeviceSpec(profile="electricity-bench")), clock)
+
+
+@pytest.fixture
+def meter(place: Place) -> ElectricityMeter:
+    found = place.device("electricity")
+    assert isinstance(found, ElectricityMeter)
+    return found
+
+
+@pytest.fixture
+def gas(place: Place) -> GasMeter:
+    found = place.device("gas")
+    assert isinstance(found, GasMeter)
+    return found

@@ -44,20 +44,6 @@ def place(clock: Clock) -> Place:
 
 
 @pytest.fixture
-def meter(place: Place) -> ElectricityMeter:
-    found = place.device("electricity")
-    assert isinstance(found, ElectricityMeter)
-    return found
-
-
-@pytest.fixture
-def gas(place: Place) -> GasMeter:
-    found = place.device("gas")
-    assert isinstance(found, GasMeter)
-    return found
-
-
-@pytest.fixture
 def hand(meter: ElectricityMeter) -> Hand:
     return Hand(meter)
 

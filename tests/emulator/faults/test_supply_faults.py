@@ -35,20 +35,6 @@ def place(clock: Clock) -> Place:
     return Place(build_premises("home", spec, clock, SEED, load, history_days=1), clock)
 
 
-@pytest.fixture
-def meter(place: Place) -> ElectricityMeter:
-    found = place.device("electricity")
-    assert isinstance(found, ElectricityMeter)
-    return found
-
-
-@pytest.fixture
-def gas(place: Place) -> GasMeter:
-    found = place.device("gas")
-    assert isinstance(found, GasMeter)
-    return found
-
-
 def shown(meter: Meter) -> tuple[bool, int, bool]:
     """output_state, control_state, and whether the meter says that power or gas flows."""
     meter.attend()
