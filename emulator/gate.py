@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 SILENCE = 250_000_000
 """After so long, ns, octets that make no message yet go on as they are, where whole messages are wanted."""
+SPOILT = "spoilt by faults"
+"""Counter of what was done to requests and answers."""
 BACKLOG = 1 << 20
 """Octets that each direction holds back at most; what is over is lost."""
 WATCHING, WIRE, AT_DEVICE = range(3)
@@ -341,21 +343,24 @@ class Gate:
 
     def _reply(self, octets: bytes, now: int, below: int) -> None:
         """Octets go back from where a hazard is."""
-        reader = self._reader()
-        for message in reader.see(False, octets) + reader.flush():
+        for message in self._messages(False, octets):
             self._pass(message, now, self.stack.send_baud, self.stack.send_character, below)
 
     def _again(self, message: Message, octets: bytes) -> list[Message]:
         """What a hazard has made of a message, for the next one."""
         if message.kind is Kind.NOISE or len(self.hazards) < 2:
             return [Message(Kind.NOISE, message.inbound, octets)]
+        return self._messages(message.inbound, octets)
+
+    def _messages(self, inbound: bool, octets: bytes) -> list[Message]:
+        """What octets make by themselves."""
         reader = self._reader()
-        return reader.see(message.inbound, octets) + reader.flush()
+        return reader.see(inbound, octets) + reader.flush()
 
     def _tell(self, hazard: Hazard, message: Message, remark: str) -> None:
         what = "a request" if message.inbound else "an answer"
         sentence = f"{hazard.owner}: {what} of {len(message.octets)} octets: {remark}"
-        self.stack.note("spoilt by faults", sentence, 1, hazard.layer)
+        self.stack.note(SPOILT, sentence, 1, hazard.layer)
         hazard.told()
 
     def _reach(self, octets: bytes, now: int) -> None:

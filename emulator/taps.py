@@ -22,9 +22,10 @@ A device without taps has none of this on its way: associations and handlers are
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 
 from protocols.dlms import axdr
@@ -95,9 +96,7 @@ class Taps:
         """What serves an association of this device on a line, through the taps at its APDUs and services."""
         if self.services:
             association.interpose(self._between(association))
-        for each in self.apdus:
-            handle = _at_apdus(each, stack, association, handle)
-        return handle
+        return through_apdus(self.apdus, stack, association, handle)
 
     def _between(self, association: Association) -> Callable[[bytes, Serve], bytes | None]:
         services = tuple(self.services)
@@ -144,9 +143,7 @@ class _TappedObjects:
         return self._carried_out(attempt, lambda: self._objects.action(descriptor, parameters))
 
     def _carried_out(self, attempt: Attempt, go: Callable[[], bytes | None]) -> bytes | None:
-        for each in self._taps:
-            go = _at_objects(each, attempt, go)
-        return go()
+        return through_objects(self._taps, attempt, go)()
 
 
 def tap(
@@ -211,13 +208,25 @@ def _renew(device: Device) -> None:
         stack.renew(device)
 
 
+def through_apdus(taps: Iterable[ApduTap], stack: Stack, association: Association, handle: Handler) -> Handler:
+    """What handles an APDU by way of taps, the innermost first."""
+    for each in taps:
+        handle = _at_apdus(each, stack, association, handle)
+    return handle
+
+
+def through_objects(
+    taps: Iterable[ObjectTap], attempt: Attempt, go: Callable[[], bytes | None]
+) -> Callable[[], bytes | None]:
+    """What carries out an attempt by way of taps, the innermost first."""
+    for each in taps:
+        go = partial(each, attempt, go)
+    return go
+
+
 def _at_apdus(each: ApduTap, stack: Stack, association: Association, handle: Handler) -> Handler:
     return lambda apdu: each(stack, association, apdu, handle)
 
 
 def _at_services(each: ServiceTap, association: Association, serve: Serve) -> Serve:
     return lambda request: each(association, request, serve)
-
-
-def _at_objects(each: ObjectTap, attempt: Attempt, go: Callable[[], bytes | None]) -> Callable[[], bytes | None]:
-    return lambda: each(attempt, go)

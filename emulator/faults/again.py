@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from emulator.time import SECOND, Event
+from emulator.time import MILLISECOND, Event
 
 if TYPE_CHECKING:
     from emulator.device import Device
 
-_LEAST_PAUSE: Final = SECOND // 1000  # between two turns
+_LEAST_PAUSE: Final = MILLISECOND  # between two turns
 
 
 class Again:

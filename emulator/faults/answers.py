@@ -7,6 +7,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from emulator.faults.parameters import Number
+from emulator.gate import SPOILT
 
 if TYPE_CHECKING:
     from emulator.faults.fault import End, Site
@@ -20,7 +21,6 @@ CLIENT: Final = Number("client", "Client SAP whose associations are hit, 0 for a
 ANSWERS: Final = Number(
     "answers", "How many are hit before it is over by itself, 0 for no end", "answers", 0, 1_000_000, 0
 )
-_SPOILT: Final = "spoilt by faults"
 _MOST: Final = 64
 """Associations that a fault remembers something of."""
 
@@ -45,7 +45,7 @@ class Hits:
 
     def hit(self, association: Association, what: str, *, security: bool = False) -> None:
         """One is hit, which is counted and told to whoever wants to know why. After the last one it is over."""
-        association.counters[_SPOILT] += 1
+        association.counters[SPOILT] += 1
         explain = (security and association.explain_security) or association.explain
         if explain is not None:
             explain(f"fault {self._site.id}: {what}")

@@ -61,6 +61,12 @@ def distributed(name: str, first: int, second: int) -> Delay:
     return lambda chance: min(max(round(draw(chance)), 0), LONGEST_DELAY)
 
 
+def around(name: str, middle: int, spread: int) -> Delay:
+    """The same by what faults are given, ns: ``spread`` is half of the range (uniform) or the deviation (normal)."""
+    first, second = (max(middle - spread, 0), middle + spread) if name == "uniform" else (middle, spread)
+    return distributed(name, first, second)
+
+
 def delay_text(delay: int) -> str:
     """A delay of ns in words."""
     return f"{delay / MILLISECOND:.1f} ms late"

@@ -11,7 +11,7 @@ from random import Random
 from typing import TYPE_CHECKING, Final
 from weakref import WeakSet
 
-from emulator.faults.damage import DISTRIBUTIONS, Damage, distributed
+from emulator.faults.damage import DISTRIBUTIONS, Damage, around
 from emulator.faults.fault import Culprit, End, Fault, Layer, Site
 from emulator.faults.parameters import FaultError, Number, Word
 from emulator.faults.wire import (
@@ -52,10 +52,8 @@ def _damaged(name: str, kind: type[Damaged], damage: Callable[[Site], Damage]) -
 
 
 def _delay(site: Site) -> Damage:
-    kind = site.word("distribution")
     delay, spread = site.number("delay") * MILLISECOND, site.number("spread") * MILLISECOND
-    first, second = (max(delay - spread, 0), delay + spread) if kind == "uniform" else (delay, spread)
-    return Damage(delay=distributed(kind, first, second))
+    return Damage(delay=around(site.word("distribution"), delay, spread))
 
 
 def _crosstalk(site: Site) -> End:

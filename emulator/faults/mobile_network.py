@@ -10,7 +10,7 @@ from weakref import ref
 
 from emulator import telling
 from emulator.device import NEVER
-from emulator.faults.damage import Delay, delay_text, distributed
+from emulator.faults.damage import Delay, around, delay_text
 from emulator.faults.wire import on_lines, owner_of
 from emulator.gate import Blow, Hazard, unharmed
 from emulator.lines import Lines
@@ -259,10 +259,8 @@ class _Late(_Wan):
 
 def latency(site: Site) -> End:
     """Messages come later, by a ``distribution`` of ``mean`` and ``spread`` ms."""
-    kind = site.word("distribution")
     mean, spread = site.number("mean") * MILLISECOND, site.number("spread") * MILLISECOND
-    first, second = (max(mean - spread, 0), mean + spread) if kind == "uniform" else (mean, spread)
-    delay = distributed(kind, first, second)
+    delay = around(site.word("distribution"), mean, spread)
     return on_lines(site, lambda stack, chance: _Late(site, stack, delay, chance), _ALL)
 
 

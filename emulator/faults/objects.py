@@ -12,6 +12,7 @@ from emulator.gate import Blow, Hazard, unharmed
 from emulator.lines import Lines
 from emulator.taps import Access, Attempt, tap
 from emulator.telling import Layer
+from emulator.time import MILLISECOND
 from protocols.dlms import axdr
 from protocols.dlms.enums import DataAccessResult, Tag
 from protocols.dlms.objects import AccessRefused
@@ -19,7 +20,6 @@ from protocols.dlms.objects import AccessRefused
 if TYPE_CHECKING:
     from protocols.sniffer import Message
 
-_MILLISECOND: Final = 1_000_000
 _OBJECT: Final = LogicalName("object", "Which object")
 _ACCESSES: Final = {"any": tuple(Access), **{access.value: (access,) for access in Access}}
 _RESULTS: Final = words(
@@ -97,7 +97,7 @@ def lengthen(site: Site) -> End:
 
 def slow(site: Site) -> End:
     """Answers that have to do with an object come later, on the time of the line; parameters :data:`SLOWED`."""
-    hits, delay = Hits(site), site.number("delay") * _MILLISECOND
+    hits, delay = Hits(site), site.number("delay") * MILLISECOND
     slowed = False
 
     def tapped(attempt: Attempt, go: Callable[[], bytes | None]) -> bytes | None:
@@ -134,7 +134,7 @@ class _Late(Hazard):
     def hit(self, message: Message, now: int) -> Blow:
         if message.inbound or not self._met():
             return unharmed(message)
-        return Blow(self._delay, (message.octets,), f"{self._delay // _MILLISECOND} ms late: an object is slow")
+        return Blow(self._delay, (message.octets,), f"{self._delay // MILLISECOND} ms late: an object is slow")
 
 
 def _change(site: Site, change: Callable[[bytes], bytes | None], what: str) -> End:

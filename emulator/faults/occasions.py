@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, TypedDict
 
 from emulator.faults.parameters import ParameterError
 from emulator.faults.triggers import SECONDS_OF_DAY, Condition, TimeOfDay, parse, seconds_of_day, time_of_day
-from emulator.time import DAY, SECOND
+from emulator.time import DAY, MILLISECOND, SECOND
 
 if TYPE_CHECKING:
     from random import Random
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 LONGEST: Final = 366 * DAY
 """How far ahead a fault can begin, how long it can last, and how long a period can be, ns."""
-SHORTEST: Final = SECOND // 1000
+SHORTEST: Final = MILLISECOND
 """The shortest period, ns."""
 MOST_TIMES: Final = 1_000_000
 MILLION: Final = 1_000_000

@@ -11,7 +11,7 @@ from emulator.faults.again import Again
 from emulator.faults.fault import Culprit, End, Fault, Layer, Site
 from emulator.faults.parameters import Number
 from emulator.gas import GasMeter
-from emulator.time import SECOND
+from emulator.time import MILLISECOND
 from emulator.troubles import SOUND, Feed, beset
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 ON_MAINS: Final = ("hub", "electricity", "display")
 GAS: Final = ("gas",)
-_MILLISECOND: Final = SECOND // 1000
 _MAINS, _BATTERY = "mains", "battery"
 
 
@@ -66,7 +65,7 @@ def _brown_out(site: Site) -> End:
 
 def _flicker(site: Site) -> End:
     mains, chance = _Mains(_on_mains(site)), site.chance
-    lengths = {False: site.number("off") * _MILLISECOND, True: site.number("on") * _MILLISECOND}
+    lengths = {False: site.number("off") * MILLISECOND, True: site.number("on") * MILLISECOND}
     on = True
 
     def turn() -> None:

@@ -8,12 +8,11 @@ and a device that has lost its power by it does not answer. Nobody watches a dev
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-from emulator.gate import Blow, Hazard, unharmed
+from emulator.gate import WATCHING, Blow, Hazard, unharmed
 from emulator.lines import Lines
-from emulator.taps import ApduTap, Attempt, ObjectTap, tap
+from emulator.taps import ApduTap, Attempt, ObjectTap, tap, through_apdus, through_objects
 from protocols.sniffer import Kind, Message
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ class _Watch(Hazard):
     __slots__ = ("_came",)
 
     whole: ClassVar[bool] = True
-    depth: ClassVar[int] = 0
+    depth: ClassVar[int] = WATCHING
 
     def __init__(self, came: Callable[[], None]) -> None:
         super().__init__()
@@ -55,10 +54,8 @@ def on_request(device: Device, came: Callable[[], None]) -> End:
         came()
         if not device.ready:
             return ()
-        for each in _apdu_taps(device):
-            if each not in before:
-                handle = _through(each, stack, association, handle)
-        return handle(apdu)
+        laid = [each for each in _apdu_taps(device) if each not in before]
+        return through_apdus(laid, stack, association, handle)(apdu)
 
     return tap(device, apdus=watch)
 
@@ -69,10 +66,8 @@ def on_access(device: Device, came: Callable[[Attempt], None]) -> End:
     def watch(attempt: Attempt, go: Callable[[], bytes | None]) -> bytes | None:
         before = _object_taps(device)
         came(attempt)
-        for each in _object_taps(device):
-            if each not in before:
-                go = partial(each, attempt, go)
-        return go()
+        laid = [each for each in _object_taps(device) if each not in before]
+        return through_objects(laid, attempt, go)()
 
     def silence(stack: Stack, association: Association, apdu: bytes, handle: Handler) -> Sequence[bytes]:
         del stack, association
@@ -80,10 +75,6 @@ def on_access(device: Device, came: Callable[[Attempt], None]) -> End:
         return answers if device.ready else ()
 
     return tap(device, apdus=silence, objects=watch)
-
-
-def _through(each: ApduTap, stack: Stack, association: Association, handle: Handler) -> Handler:
-    return lambda apdu: each(stack, association, apdu, handle)
 
 
 def _apdu_taps(device: Device) -> tuple[ApduTap, ...]:

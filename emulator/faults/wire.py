@@ -12,7 +12,7 @@ from weakref import WeakSet
 
 from emulator.faults.damage import Damage, Damager
 from emulator.faults.parameters import Word
-from emulator.gate import WATCHING, Blow, Hazard, unharmed
+from emulator.gate import SPOILT, WATCHING, Blow, Hazard, unharmed
 from emulator.lines import Lines
 from emulator.ports import HdlcStack, WrapperStack
 from emulator.time import MILLISECOND
@@ -223,7 +223,7 @@ class Victim(Hazard):
         stack = self._stack
         if stack.gate is not None and stack.up:
             text = f"{self.owner}: {len(octets)} octets of {self._source} came across"
-            stack.note("spoilt by faults", text, 1, self.layer)
+            stack.note(SPOILT, text, 1, self.layer)
             stack.gate.turn_up(octets, octets)
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from emulator.han.carrier import APS_TRIES, PLAIN_BLOCK, SECURED_BLOCK
 from emulator.han.message import Arrival, Done, Message
 from emulator.han.partners import Partners
-from emulator.time import SECOND
+from emulator.time import MILLISECOND
 from protocols.zigbee import aps, nwk
 from protocols.zigbee.aps import ApsFrame, Delivery
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from emulator.han.node import Node
     from emulator.han.radio_network import RadioNetwork, Way
 
-MILLISECOND = SECOND // 1000
 ACK_WAIT: Final = 1600 * MILLISECOND
 """How long the APS layer waits for an acknowledgement (apscAckWaitDuration)."""
 HELD: Final = 7680 * MILLISECOND

@@ -172,7 +172,7 @@ class Reporter:
         clock = device.clock
         now = clock.now
         if not device.ready:
-            self._event = clock.schedule(max(device.ready_at, now + _HUNG_LOOK * device.hung), self._fire)
+            self._event = clock.schedule(now + _HUNG_LOOK if device.hung else device.ready_at, self._fire)
             return
         if self.period and (until := application.repeat(self)) is not None:
             self._put_off = True

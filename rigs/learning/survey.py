@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import NamedTuple
 
+from emulator.time import MILLISECOND
 from emulator.uart import character_time
 from protocols import obis
 from protocols.dlms import axdr
@@ -39,7 +40,6 @@ _EMPTY_TITLE = bytes.fromhex("A4020400")
 _PROPOSED = 0
 for _bit in Conformance:
     _PROPOSED |= _bit
-_MILLISECOND = 1_000_000
 
 
 class Key(NamedTuple):
@@ -243,4 +243,4 @@ def turnaround(waits: Sequence[tuple[int, int]], baud: int) -> float:
     shortest, longest = (pick(octets for _, octets in waits) for pick in (min, max))
     fastest = {length: min(wait for wait, octets in waits if octets == length) for length in (shortest, longest)}
     paced = longest > shortest and fastest[longest] - fastest[shortest] > (longest - shortest) * each / 2
-    return round(median(wait - (octets + 1) * each * paced for wait, octets in waits) / _MILLISECOND, 1)
+    return round(median(wait - (octets + 1) * each * paced for wait, octets in waits) / MILLISECOND, 1)
